@@ -1,0 +1,542 @@
+#include "decoder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pair.h"
+#include "redact.h"
+#include "sasl.h"
+
+#define SPACE_MAX    64
+#define SPACE_GAP_US 100000 /* white space that comes later than this is an item of its own */
+#define DOMAIN_MAX   1024
+#define USER_MAX     1024
+#define REDACTED_KEPT 4096 /* bytes of buffer an idle session may keep */
+#define NS_SASL      "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_BIND      "urn:ietf:params:xml:ns:xmpp-bind"
+#define NS_COMPRESS  "http://jabber.org/protocol/compress"
+
+/* One direction. */
+struct way {
+    struct scan scan;
+    struct reader_stream stream;
+    struct buf item;          /* the unfinished item's bytes */
+    bool flawed;              /* its beginning has been recorded as a violation */
+    bool raw;                 /* no stream any more: all bytes are recorded as a violation */
+    enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
+    char raw_detail[ERROR_DETAIL_MAX];
+    uint64_t raw_offset;
+    bool opened;              /* a header was seen on this connection */
+    unsigned char space_len;  /* white space not yet recorded */
+    char space[SPACE_MAX];
+    int64_t space_us;
+    char *edit_reason;        /* owned; the edit of what comes next, or NULL */
+    uint64_t edit_left;       /* bytes that the edit still covers */
+    struct buf edit_sent;
+};
+
+struct decoder {
+    char *session; /* owned */
+    struct reader *reader;
+    decoder_emit *emit;
+    void *arg;
+    struct decoder_options options;
+    struct way way[2];
+    struct pair pair;
+    struct buf redacted;
+    uint64_t n;
+    int64_t now_us;
+    enum label_phase phase;
+    char domain[DOMAIN_MAX];
+    char account[DOMAIN_MAX + USER_MAX]; /* bare JID, "" while unknown */
+};
+
+struct decoder *decoder_new(const char *session, const struct decoder_options *o,
+                            struct reader *reader, decoder_emit *emit, void *arg)
+{
+    struct decoder *d = calloc(1, sizeof *d);
+
+    if (!d)
+        return NULL;
+    d->session = strdup(session);
+    if (!d->session) {
+        free(d);
+        return NULL;
+    }
+    d->reader = reader;
+    d->emit = emit;
+    d->arg = arg;
+    d->options = *o;
+    d->phase = PHASE_OPEN;
+    pair_init(&d->pair);
+    /* A masked secret may be shorter than its mask. */
+    buf_init(&d->redacted, o->limits.item_bytes + READER_SECRETS * sizeof REDACTED);
+    for (int i = 0; i < 2; i++) {
+        scan_init(&d->way[i].scan, &o->limits);
+        reader_stream_init(&d->way[i].stream);
+        buf_init(&d->way[i].item, o->limits.item_bytes);
+        buf_init(&d->way[i].edit_sent, o->limits.item_bytes);
+    }
+    return d;
+}
+
+void decoder_free(struct decoder *d)
+{
+    if (!d)
+        return;
+    for (int i = 0; i < 2; i++) {
+        reader_stream_free(&d->way[i].stream);
+        buf_free(&d->way[i].item);
+        buf_free(&d->way[i].edit_sent);
+        free(d->way[i].edit_reason);
+    }
+    pair_free(&d->pair);
+    buf_free(&d->redacted);
+    free(d->session);
+    free(d);
+}
+
+/* ---- emitting ---- */
+
+static void emit_now(struct decoder *d, struct event *ev)
+{
+    ev->session = d->session;
+    ev->n = ++d->n;
+    d->emit(d->arg, ev);
+}
+
+static void emit_space(struct decoder *d, enum dir dir)
+{
+    struct way *w = &d->way[dir];
+    struct event ev = {.kind = EVENT_SPACE, .time_us = w->space_us, .dir = dir, .label = "space",
+                       .data = w->space, .len = w->space_len, .edited = w->edit_reason != NULL};
+
+    if (w->space_len == 0)
+        return;
+    w->space_len = 0;
+    emit_now(d, &ev);
+}
+
+/* Every event but a space goes through here, so white space keeps its place. */
+static void emit(struct decoder *d, struct event *ev)
+{
+    enum dir first = d->way[0].space_us <= d->way[1].space_us ? DIR_C2S : DIR_S2C;
+
+    emit_space(d, first);
+    emit_space(d, !first);
+    ev->time_us = d->now_us;
+    emit_now(d, ev);
+}
+
+/* The announced edit, behind the items it covers; `of`: the last of them, 0 if there is none. */
+static void emit_edit(struct decoder *d, enum dir dir, uint64_t of)
+{
+    struct way *w = &d->way[dir];
+    struct event ev = {.kind = EVENT_EDIT, .dir = dir};
+
+    if (!w->edit_reason)
+        return;
+    ev.u.edit = (struct event_edit){of, w->edit_sent.p ? w->edit_sent.p : "", w->edit_sent.len,
+                                    w->edit_reason};
+    emit(d, &ev);
+    free(w->edit_reason);
+    w->edit_reason = NULL;
+    buf_free(&w->edit_sent);
+}
+
+/* `received` bytes of `dir` have been recorded: is the edit that covers them complete? */
+static void edit_covered(struct decoder *d, enum dir dir, size_t received)
+{
+    struct way *w = &d->way[dir];
+
+    if (!w->edit_reason)
+        return;
+    w->edit_left -= received < w->edit_left ? received : w->edit_left;
+    if (w->edit_left == 0)
+        emit_edit(d, dir, d->n);
+}
+
+/* An item of the wire that was `received` bytes long (before redaction). */
+static void emit_wire(struct decoder *d, struct event *ev, size_t received)
+{
+    ev->edited = d->way[ev->dir].edit_reason != NULL;
+    emit(d, ev);
+    edit_covered(d, ev->dir, received);
+}
+
+static void emit_gap(struct decoder *d, enum dir dir, uint64_t bytes)
+{
+    struct event ev = {.kind = EVENT_GAP, .dir = dir, .u.gap = {bytes}};
+
+    emit(d, &ev);
+}
+
+static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    size_t all = n;
+
+    while (n) {
+        size_t room = SPACE_MAX - w->space_len, take = n < room ? n : room;
+
+        if (w->space_len && (take == 0 || d->now_us - w->space_us > SPACE_GAP_US)) {
+            emit_space(d, dir);
+            continue;
+        }
+        memcpy(w->space + w->space_len, p, take);
+        w->space_len = (unsigned char)(w->space_len + take);
+        w->space_us = d->now_us;
+        p += take;
+        n -= take;
+    }
+    if (w->edit_reason) {
+        emit_space(d, dir);
+        edit_covered(d, dir, all);
+    }
+}
+
+/* ---- violations ---- */
+
+/* Bytes that cannot be read as an item. Before the login is over they may hold a password that no
+ * reader can find in them: then only their length is kept. */
+static void violation(struct decoder *d, enum dir dir, enum error_code code, uint64_t offset,
+                      bool more, const char *detail, const char *p, size_t n)
+{
+    bool withhold = d->options.redact && d->phase != PHASE_BOUND;
+    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir, .data = withhold ? NULL : p,
+                       .len = withhold ? 0 : n, .withheld = withhold ? n : 0};
+
+    ev.u.violation = (struct event_violation){code, offset, more, detail};
+    emit_wire(d, &ev, n);
+}
+
+static void go_raw(struct way *w, enum error_code code, uint64_t offset, const char *detail)
+{
+    w->raw = true;
+    w->raw_code = code;
+    w->raw_offset = offset;
+    snprintf(w->raw_detail, sizeof w->raw_detail, "%s", detail);
+}
+
+static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    bool more = w->raw_code == ERR_NONE;
+
+    violation(d, dir, more ? ERR_UNREADABLE : w->raw_code, w->raw_offset, more,
+              more ? "" : w->raw_detail, p, n);
+    w->raw_code = ERR_NONE;
+    w->raw_offset += n;
+}
+
+/* ---- items ---- */
+
+static void learn_domain(struct decoder *d, const struct item *it)
+{
+    const char *to = item_attr(it, 0, "to");
+
+    if (to && strlen(to) < sizeof d->domain)
+        memcpy(d->domain, to, strlen(to) + 1);
+}
+
+static void learn_account(struct decoder *d, const struct item *it, enum dir dir)
+{
+    const struct node *top = &it->node[0];
+    char user[USER_MAX - 1];
+    int i;
+
+    if (dir == DIR_C2S && item_is(it, 0, NS_SASL, "auth")) {
+        const char *mechanism = item_attr(it, 0, "mechanism");
+
+        if (mechanism && sasl_username(mechanism, top->text, top->text_len, user, sizeof user) == 0)
+            snprintf(d->account, sizeof d->account, "%s%s%s", user, strchr(user, '@') ? "" : "@",
+                     strchr(user, '@') ? "" : d->domain);
+    } else if (dir == DIR_S2C && item_find(it, 2, NS_BIND, "bind") >= 0) {
+        i = item_find(it, 3, NS_BIND, "jid");
+        if (i >= 0)
+            snprintf(d->account, sizeof d->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
+                     it->node[i].text);
+    }
+}
+
+static bool is_iq(const struct item *it, const char *a, const char *b)
+{
+    const char *type = item_attr(it, 0, "type");
+
+    return strcmp(it->node[0].name, "iq") == 0 && type &&
+           (strcmp(type, a) == 0 || strcmp(type, b) == 0);
+}
+
+/* Type and payload namespace for the text of a `*.other` item; a nonza's own name and namespace. */
+static void describe_other(const struct item *it, struct event *ev)
+{
+    bool stanza = strcmp(it->node[0].ns, "jabber:client") == 0;
+
+    ev->type = stanza ? item_attr(it, 0, "type") : it->node[0].name;
+    if (!stanza)
+        ev->ns = it->node[0].ns;
+    else if (it->nodes > 1)
+        ev->ns = it->node[1].ns;
+}
+
+static void mask(struct decoder *d, const struct item *it, struct event *ev)
+{
+    if (!d->options.redact || it->secrets == 0)
+        return;
+    d->redacted.len = 0;
+    if (redact_item(it, &d->redacted)) { /* without memory nothing of it is shown */
+        ev->data = NULL;
+        ev->withheld = ev->len;
+        ev->len = 0;
+        return;
+    }
+    ev->data = d->redacted.p;
+    ev->len = d->redacted.len;
+}
+
+static void emit_item(struct decoder *d, enum dir dir, const struct item *it)
+{
+    struct event ev = {.kind = EVENT_STANZA, .dir = dir, .data = it->p, .len = it->len};
+    const char *id = item_attr(it, 0, "id");
+    struct pair_match asked = {0};
+    const struct label *label;
+
+    if (id && is_iq(it, "result", "error") && pair_answered(&d->pair, dir, id, &asked)) {
+        ev.re = asked.n;
+        ev.wait_us = d->now_us - asked.time_us;
+    }
+    label = label_for(it, dir, d->phase, asked.label, d->account);
+    ev.label = label_id(label);
+    if (label_is_other(label))
+        describe_other(it, &ev);
+    if (id && is_iq(it, "get", "set"))
+        pair_asked(&d->pair, dir, id, d->n + 1, d->now_us, ev.label);
+    mask(d, it, &ev);
+    emit_wire(d, &ev, it->len);
+    learn_account(d, it, dir);
+    if (d->redacted.cap > REDACTED_KEPT)
+        buf_free(&d->redacted);
+}
+
+static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    struct event ev = {.kind = EVENT_STREAM, .dir = dir, .data = p, .len = n};
+    const struct item *it;
+    struct error e = {0};
+    int err;
+
+    if (what == SCAN_CLOSE) {
+        ev.label = label_id(label_for_close(dir));
+        ev.closing = true;
+        emit_wire(d, &ev, n);
+        return;
+    }
+    if (what == SCAN_HEADER)
+        err = reader_header(d->reader, &w->stream, p, n, &it, &e);
+    else
+        err = reader_item(d->reader, &w->stream, p, n, &it, &e);
+    if (err == ERR_NOMEM) {
+        emit_gap(d, dir, n);
+    } else if (err) {
+        go_raw(w, (enum error_code)err, w->scan.offset - n, e.detail);
+        raw_bytes(d, dir, p, n);
+    } else if (what == SCAN_HEADER) {
+        ev.label = label_id(label_for_header(dir, d->phase, !w->opened));
+        w->opened = true;
+        if (dir == DIR_C2S)
+            learn_domain(d, it);
+        emit_wire(d, &ev, n);
+    } else {
+        emit_item(d, dir, it);
+        if (dir == DIR_S2C && item_is(it, 0, NS_COMPRESS, "compressed"))
+            for (int i = 0; i < 2; i++)
+                go_raw(&d->way[i], ERR_COMPRESSED, 0, "XEP-0138");
+    }
+}
+
+/* ---- bytes ---- */
+
+/* The token goes on, or is over, but is one that must be recorded as a violation. */
+static void flawed_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    enum error_code code = w->scan.flaw;
+
+    if (!w->flawed && w->item.len) {
+        violation(d, dir, code, w->scan.offset - n - w->item.len, false, "", w->item.p,
+                  w->item.len);
+        w->flawed = true;
+        buf_free(&w->item);
+    }
+    if (n)
+        violation(d, dir, code, w->scan.offset - n, w->flawed, "", p, n);
+    w->flawed = true;
+}
+
+/* Keeps an unfinished item's bytes; without memory the direction cannot be read any more. */
+static void keep_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+
+    if (buf_add(&w->item, p, n) == 0)
+        return;
+    emit_gap(d, dir, w->item.len + n);
+    buf_free(&w->item);
+    go_raw(w, ERR_NOMEM, w->scan.offset, "an item could not be kept");
+}
+
+static void token_over(struct decoder *d, enum dir dir, enum scan_what what, const char *p,
+                       size_t n)
+{
+    struct way *w = &d->way[dir];
+
+    if (w->item.len == 0) { /* it came in one piece: no copy */
+        item_done(d, dir, what, p, n);
+    } else {
+        keep_bytes(d, dir, p, n);
+        if (w->item.len)
+            item_done(d, dir, what, w->item.p, w->item.len);
+        buf_free(&w->item); /* an idle direction holds none */
+    }
+}
+
+/* One token, or the part of it that `p` holds; returns the bytes used. */
+static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    size_t used;
+    enum scan_what what = scan_next(&w->scan, p, n, &used);
+
+    if (what == SCAN_SPACE) {
+        space_add(d, dir, p, used);
+    } else if (what == SCAN_BAD) {
+        go_raw(w, w->scan.error, w->scan.offset - used - w->item.len, "");
+        if (w->item.len)
+            raw_bytes(d, dir, w->item.p, w->item.len);
+        buf_free(&w->item);
+        used = 0; /* they and all that follows are raw */
+    } else if (w->scan.flaw || w->flawed) {
+        flawed_bytes(d, dir, p, used);
+        if (what != SCAN_MORE)
+            w->flawed = false;
+    } else if (what == SCAN_MORE) {
+        keep_bytes(d, dir, p, used);
+    } else {
+        token_over(d, dir, what, p, used);
+    }
+    return used;
+}
+
+void decoder_data(struct decoder *d, enum dir dir, int64_t t_us, const char *p, size_t n)
+{
+    d->now_us = t_us;
+    while (n) {
+        size_t used;
+
+        if (d->way[dir].raw) {
+            raw_bytes(d, dir, p, n);
+            return;
+        }
+        used = decode_some(d, dir, p, n);
+        p += used;
+        n -= used;
+    }
+}
+
+/* ---- marks ---- */
+
+/* What a direction has begun and will not finish. */
+static void flush_unfinished(struct decoder *d, enum dir dir)
+{
+    struct way *w = &d->way[dir];
+
+    if (w->item.len)
+        violation(d, dir, ERR_INCOMPLETE, w->scan.offset - w->item.len, false, "", w->item.p,
+                  w->item.len);
+    buf_free(&w->item);
+    w->flawed = false;
+}
+
+static void restart(struct decoder *d, enum label_phase phase)
+{
+    for (int i = 0; i < 2; i++) {
+        struct way *w = &d->way[i];
+
+        flush_unfinished(d, (enum dir)i);
+        scan_init(&w->scan, &d->options.limits);
+        reader_stream_free(&w->stream);
+        w->raw = false;
+    }
+    d->phase = phase;
+}
+
+static void announce_edit(struct decoder *d, const struct mark *m)
+{
+    struct way *w = &d->way[m->dir];
+
+    emit_space(d, m->dir);
+    emit_edit(d, m->dir, 0); /* one that met no item */
+    w->edit_left = m->bytes;
+    w->edit_reason = strdup(m->reason);
+    if (!w->edit_reason || buf_add(&w->edit_sent, m->sent, m->sent_len)) {
+        emit_gap(d, m->dir, m->sent_len);
+        buf_free(&w->edit_sent);
+    }
+    if (m->bytes == 0)
+        emit_edit(d, m->dir, 0);
+}
+
+static void end(struct decoder *d, const struct mark *m)
+{
+    struct event ev = {.kind = EVENT_END, .u.end = m->u.end};
+
+    for (int i = 0; i < 2; i++) {
+        flush_unfinished(d, (enum dir)i);
+        emit_edit(d, (enum dir)i, 0);
+    }
+    ev.u.end.account = *d->account ? d->account : d->domain;
+    emit(d, &ev);
+}
+
+void decoder_mark(struct decoder *d, int64_t t_us, const struct mark *m)
+{
+    struct event ev = {.dir = m->dir};
+
+    d->now_us = t_us;
+    switch (m->kind) {
+    case MARK_SESSION:
+        ev.kind = EVENT_SESSION;
+        ev.u.session_facts = m->u.session;
+        ev.u.session_facts.secrets = d->options.redact ? "redact" : "keep";
+        emit(d, &ev);
+        break;
+    case MARK_TLS:
+        ev.kind = EVENT_TLS;
+        ev.u.tls = m->u.tls;
+        emit(d, &ev);
+        break;
+    case MARK_RESTART:
+        restart(d, m->phase);
+        break;
+    case MARK_BOUND:
+        d->phase = PHASE_BOUND;
+        break;
+    case MARK_EDIT:
+        announce_edit(d, m);
+        break;
+    case MARK_RAW:
+        flush_unfinished(d, m->dir);
+        go_raw(&d->way[m->dir], m->code, d->way[m->dir].scan.offset, m->reason);
+        break;
+    case MARK_GAP:
+        flush_unfinished(d, m->dir);
+        emit_gap(d, m->dir, m->bytes);
+        go_raw(&d->way[m->dir], ERR_UNREADABLE, d->way[m->dir].scan.offset, "behind a gap");
+        break;
+    case MARK_END:
+        end(d, m);
+        break;
+    }
+}

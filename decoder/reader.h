@@ -1,0 +1,82 @@
+/* reader.h: expat reads one framed item and gives its elements, names and byte ranges.
+ *
+ * A `reader` is one thread's: it keeps a few warm parsers and one `item`, which each read
+ * overwrites. A `stream` is what one direction must remember of its header so that prefixes mean
+ * what they meant; it holds no parser, so an idle direction costs only its header.
+ * Item and strings are borrowed until the reader's next read. RFC 6120 §4.8, §11.
+ */
+#ifndef XMPPTAP_READER_H
+#define XMPPTAP_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+#define READER_NODES   48 /* elements described of an item, in document order, depth 1 to 4 */
+#define READER_ATTRS   96
+#define READER_SECRETS 16
+
+struct node {
+    unsigned depth;       /* 1: the item itself */
+    const char *ns;       /* "" if none */
+    const char *name;     /* without prefix */
+    const char *text;     /* its own character data, NUL-ended: one run, at most 4 KiB */
+    size_t text_len;
+    bool text_cut;        /* there was more */
+    size_t start, end;    /* the element's bytes in the item */
+    size_t inner, inner_end; /* those between its tags */
+};
+
+struct item_attr {
+    unsigned node;        /* index of the element */
+    const char *name;     /* "xml:lang" style prefixes come as "NAMESPACE\nlang" */
+    const char *value;
+};
+
+struct range {
+    size_t from, to;      /* bytes [from, to) of the item */
+};
+
+struct item {
+    const char *p;        /* the item's bytes, as given */
+    size_t len;
+    unsigned nodes, attrs, secrets;
+    struct node node[READER_NODES];
+    struct item_attr attr[READER_ATTRS];
+    struct range secret[READER_SECRETS]; /* what must be masked, ascending (redact.h) */
+    bool partial;         /* more nodes, attributes or text than are described */
+};
+
+struct reader;
+struct reader_stream {
+    struct buf root;      /* the header's root tag */
+    uint64_t id;          /* ties warm parsers to it; 0: no header yet */
+};
+
+struct reader *reader_new(void); /* returns owned, NULL without memory */
+void reader_free(struct reader *r);
+
+void reader_stream_init(struct reader_stream *st);
+void reader_stream_free(struct reader_stream *st); /* can be used again */
+
+/* Reads a stream header ([XML declaration] and root tag); `item->node[0]` is the root. Errors:
+ * ERR_NOT_WELL_FORMED with the offset in `detail`, ERR_NOMEM, ERR_CAP. */
+int reader_header(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                  const struct item **item, struct error *e) MUST_CHECK;
+
+/* Reads one whole item of `st`. Same errors. Without a header yet, jabber:client is assumed. */
+int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                const struct item **item, struct error *e) MUST_CHECK;
+
+/* An attribute of element `node`, NULL if it has none of that name. */
+const char *item_attr(const struct item *it, unsigned node, const char *name);
+
+/* Is element `node` {ns}name? */
+bool item_is(const struct item *it, unsigned node, const char *ns, const char *name);
+
+/* The first element {ns}name at `depth` (name or ns NULL: any), or -1. */
+int item_find(const struct item *it, unsigned depth, const char *ns, const char *name);
+
+#endif
