@@ -1,0 +1,27 @@
+/* leaf.h: leaves and their cache, behind ca_leaf_context(). Internal to certs/.
+ *
+ * All leaves share one P-256 key, made with the cache and never written anywhere. One thread.
+ */
+#ifndef XMPPTAP_LEAF_H
+#define XMPPTAP_LEAF_H
+
+#include <openssl/ssl.h>
+
+#include "../decoder/errors.h"
+
+#define LEAF_DOMAIN_MAX   1023 /* bytes; RFC 7622 §3.2 */
+#define LEAF_UPSTREAM_MAX 100  /* DNS SANs taken from the upstream's certificate */
+#define LEAF_CACHE_MAX    256
+
+struct leaf_cache;
+
+/* Takes references of its own to the CA's certificate and key. Returns owned; NULL with `e`
+ * filled (ERR_CA, ERR_NOMEM). */
+struct leaf_cache *leaf_cache_new(X509 *ca, EVP_PKEY *ca_key, struct error *e);
+void leaf_cache_free(struct leaf_cache *c);
+
+/* See ca_leaf_context(). */
+SSL_CTX *leaf_cache_context(struct leaf_cache *c, const char *domain, X509 *upstream,
+                            struct error *e);
+
+#endif
