@@ -1,0 +1,555 @@
+#include "server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../decoder/buf.h"
+#include "../../decoder/reader.h"
+#include "../../decoder/scan.h"
+#include "answers.h"
+#include "markup.h"
+#include "plain.h"
+
+#define ITEM_BYTES   (256u << 10)
+#define OUTPUT_BYTES (1u << 20)
+#define HELD_BYTES   (256u << 10)
+#define KEEP_BYTES   4096 /* a buffer that has grown larger is given back when it is empty */
+#define DEPTH        256
+
+#define HOLD_US    500000
+#define CONTACT_US 50000
+
+#define SASL_FAILURES 5 /* RFC 6120 §6.4.5 */
+
+#define NS_STREAM "http://etherx.jabber.org/streams"
+#define NS_CLIENT "jabber:client"
+#define NS_TLS    "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_SASL   "urn:ietf:params:xml:ns:xmpp-sasl"
+
+static const struct scan_limits limits = {
+    .tag_bytes = ITEM_BYTES, .item_bytes = ITEM_BYTES, .depth = DEPTH};
+
+struct server {
+    char *stream_id; /* owned; NULL: random */
+    struct reader *reader;
+    bool own_reader;
+    struct scan scan;
+    struct reader_stream root;
+    struct answers answers;
+    struct buf in; /* a token that came in pieces */
+    struct buf out;
+    struct buf text; /* the answer being written */
+    struct buf held; /* answers that wait for the hold's end */
+    int64_t now_us;
+    int64_t hold_until_us;  /* -1: nothing is held */
+    int64_t contact_due_us; /* when the contact's presence goes out, -1: never */
+    unsigned failures;      /* SASL attempts that failed */
+    bool tls;
+    bool wants_tls;
+    bool opened;     /* our header of the present stream is out */
+    bool challenged; /* PLAIN's message is to come in a <response/> */
+    bool done;
+};
+
+/* ---- output: straight out, or held back behind the privacy lists ---- */
+
+static int flush_held(struct server *s)
+{
+    int err = buf_add(&s->out, s->held.p, s->held.len);
+
+    buf_free(&s->held);
+    return err;
+}
+
+/* Sends what is in s->text. */
+static int emit(struct server *s)
+{
+    struct buf *to = s->hold_until_us >= 0 ? &s->held : &s->out;
+    int err = buf_add(to, s->text.p, s->text.len);
+
+    if (err == ERR_CAP && to == &s->held) { /* too much to hold: the order stays, the wait ends */
+        s->hold_until_us = -1;
+        err = flush_held(s);
+        if (!err)
+            err = buf_add(&s->out, s->text.p, s->text.len);
+    }
+    s->text.len = 0;
+    return err;
+}
+
+static int emit_str(struct server *s, const char *xml)
+{
+    int err = buf_str(&s->text, xml);
+
+    return err ? err : emit(s);
+}
+
+/* Only while nothing is held. */
+static int emit_contact(struct server *s)
+{
+    s->contact_due_us = -1;
+    return answers_contact(&s->answers, &s->out);
+}
+
+/* The hold ends: what was held, then the contact's presence if it is still to come. */
+static int release(struct server *s)
+{
+    int err;
+
+    if (s->hold_until_us < 0)
+        return 0;
+    s->hold_until_us = -1;
+    err = flush_held(s);
+    return !err && s->contact_due_us >= 0 ? emit_contact(s) : err;
+}
+
+static int emit_header(struct server *s)
+{
+    char random[RANDOM_SIZE];
+    const char *id = s->stream_id;
+    struct buf *text = &s->text;
+    int err = 0;
+
+    if (!id) {
+        err = answers_random(random);
+        id = random;
+    }
+    if (!err)
+        err = buf_str(text, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
+                            "xmlns:stream='" NS_STREAM "' from='");
+    if (!err)
+        err = markup_escape(text, s->answers.domain);
+    if (!err)
+        err = buf_str(text, "' id='");
+    if (!err)
+        err = markup_escape(text, id);
+    if (!err)
+        err = buf_str(text, "' version='1.0' xml:lang='en'>");
+    s->opened = true;
+    return err ? err : emit(s);
+}
+
+/* Ends the stream: behind what is held, with `last` before the end tag. */
+static int finish(struct server *s, const char *last)
+{
+    int err = release(s);
+
+    if (!err && !s->opened)
+        err = emit_header(s);
+    if (!err)
+        err = emit_str(s, last);
+    if (!err)
+        err = emit_str(s, "</stream:stream>");
+    s->done = true;
+    return err;
+}
+
+/* RFC 6120 §4.9 */
+static int stream_error(struct server *s, const char *condition)
+{
+    char xml[160];
+
+    snprintf(xml, sizeof xml,
+             "<stream:error><%s xmlns=\"urn:ietf:params:xml:ns:xmpp-streams\"/>"
+             "</stream:error>",
+             condition);
+    return finish(s, xml);
+}
+
+/* What the client is told of an item that cannot be read. */
+static int unreadable(struct server *s, enum error_code code)
+{
+    static const struct {
+        enum error_code code;
+        const char *condition;
+    } told[] = {
+        {ERR_RESTRICTED_XML, "restricted-xml"}, {ERR_ITEM_CAP, "policy-violation"},
+        {ERR_TAG_CAP, "policy-violation"},      {ERR_DEPTH_CAP, "policy-violation"},
+        {ERR_CAP, "policy-violation"},
+    };
+
+    if (code == ERR_NOMEM)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        if (told[i].code == code)
+            return stream_error(s, told[i].condition);
+    return stream_error(s, "not-well-formed");
+}
+
+/* ---- streams ---- */
+
+static void expect_stream(struct server *s)
+{
+    scan_init(&s->scan, &limits);
+    reader_stream_free(&s->root);
+    s->opened = false;
+    s->challenged = false;
+}
+
+#define VER      "<ver xmlns=\"urn:xmpp:features:rosterver\"/>"
+#define REGISTER "<register xmlns=\"http://jabber.org/features/iq-register\"/>"
+#define SESSION  "<session xmlns=\"urn:ietf:params:xml:ns:xmpp-session\"/>"
+#define BIND     "<bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\"/>"
+#define LOGINS                                                                                     \
+    "<mechanisms xmlns=\"" NS_SASL "\"><mechanism>PLAIN</mechanism>"                               \
+    "<mechanism>ANONYMOUS</mechanism></mechanisms>" REGISTER                                       \
+    "<auth xmlns=\"http://jabber.org/features/iq-auth\"/>"
+
+static const char *features(const struct server *s)
+{
+    if (s->answers.authenticated)
+        return "<stream:features>" VER SESSION REGISTER BIND "</stream:features>";
+    if (s->tls)
+        return "<stream:features>" VER LOGINS "</stream:features>";
+    return "<stream:features>" VER "<starttls xmlns=\"" NS_TLS "\"/>" LOGINS "</stream:features>";
+}
+
+/* The domain asked for; without `to` the one of the stream before. False if it is none. */
+static bool take_domain(struct server *s, const char *to)
+{
+    if (!to || !*to)
+        return true;
+    if (strlen(to) > JID_PART_MAX || strpbrk(to, "@/ \t\r\n"))
+        return false;
+    memcpy(s->answers.domain, to, strlen(to) + 1);
+    return true;
+}
+
+static int take_header(struct server *s, const char *p, size_t n)
+{
+    const struct item *it;
+    struct error e;
+    const char *version;
+    bool known;
+    int err = reader_header(s->reader, &s->root, p, n, &it, &e);
+
+    if (err)
+        return unreadable(s, (enum error_code)err);
+    version = item_attr(it, 0, "version");
+    known = take_domain(s, item_attr(it, 0, "to"));
+    if (!item_is(it, 0, NS_STREAM, "stream"))
+        return stream_error(s, "invalid-namespace");
+    if (!known)
+        return stream_error(s, "host-unknown");
+    err = emit_header(s);
+    /* Without a version the client is older than features (RFC 6120 §4.7.5). */
+    return err || !version ? err : emit_str(s, features(s));
+}
+
+/* ---- STARTTLS and SASL (RFC 6120 §5, §6) ---- */
+
+static int take_starttls(struct server *s, const struct item *it)
+{
+    (void)it;
+    if (s->tls || s->answers.authenticated)
+        return finish(s, "<failure xmlns=\"" NS_TLS "\"/>");
+    s->wants_tls = true;
+    return emit_str(s, "<proceed xmlns=\"" NS_TLS "\"/>");
+}
+
+static int sasl_failure(struct server *s, const char *condition)
+{
+    int err;
+
+    s->challenged = false;
+    if (++s->failures > SASL_FAILURES)
+        return stream_error(s, "policy-violation");
+    err = buf_printf(&s->text, "<failure xmlns=\"" NS_SASL "\"><%s/></failure>", condition);
+    return err ? err : emit(s);
+}
+
+static int sasl_success(struct server *s)
+{
+    int err = emit_str(s, "<success xmlns=\"" NS_SASL "\"/>");
+
+    expect_stream(s);
+    return err;
+}
+
+/* PLAIN's message; `=` stands for an empty one (RFC 6120 §6.4.2). */
+static int take_plain(struct server *s, const struct node *n)
+{
+    bool empty = strcmp(n->text, "=") == 0;
+    const char *failure = n->text_cut ? "malformed-request"
+                                      : plain_login(&s->answers, n->text, empty ? 0 : n->text_len);
+
+    return failure ? sasl_failure(s, failure) : sasl_success(s);
+}
+
+static int take_anonymous(struct server *s, const struct node *n)
+{
+    char name[RANDOM_SIZE];
+    int err;
+
+    if (strcmp(n->text, "=") != 0 && !plain_is_base64(n->text, n->text_len))
+        return sasl_failure(s, "incorrect-encoding");
+    err = answers_random(name);
+    if (err)
+        return err;
+    return answers_login(&s->answers, name, strlen(name)) ? sasl_success(s)
+                                                          : sasl_failure(s, "not-authorized");
+}
+
+static int take_auth(struct server *s, const struct item *it)
+{
+    const char *mechanism = item_attr(it, 0, "mechanism");
+    const struct node *n = &it->node[0];
+
+    s->challenged = false;
+    if (mechanism && strcmp(mechanism, "ANONYMOUS") == 0)
+        return take_anonymous(s, n);
+    if (!mechanism || strcmp(mechanism, "PLAIN") != 0)
+        return sasl_failure(s, "invalid-mechanism");
+    if (n->text_len || n->text_cut)
+        return take_plain(s, n);
+    s->challenged = true;
+    return emit_str(s, "<challenge xmlns=\"" NS_SASL "\"/>");
+}
+
+static int take_response(struct server *s, const struct item *it)
+{
+    if (!s->challenged)
+        return sasl_failure(s, "malformed-request");
+    s->challenged = false;
+    return take_plain(s, &it->node[0]);
+}
+
+static int take_abort(struct server *s, const struct item *it)
+{
+    (void)it;
+    return sasl_failure(s, "aborted");
+}
+
+/* ---- items ---- */
+
+static int take_stanza(struct server *s, const struct item *it)
+{
+    struct answer answer = {.text = &s->text};
+    int err = answers_stanza(&s->answers, it, &s->root.root, &answer);
+
+    if (err)
+        return err;
+    if (answer.stream_error)
+        return stream_error(s, answer.stream_error);
+    if (answer.effects & ANSWER_RELEASES)
+        err = release(s);
+    if (!err)
+        err = emit(s);
+    if (answer.effects & ANSWER_HOLDS && s->hold_until_us < 0)
+        s->hold_until_us = s->now_us + HOLD_US;
+    if (answer.effects & ANSWER_ARRIVED)
+        s->contact_due_us = s->now_us + CONTACT_US;
+    if (answer.effects & ANSWER_LEFT)
+        s->contact_due_us = -1;
+    return err;
+}
+
+static int take_item(struct server *s, const char *p, size_t n)
+{
+    static const struct {
+        const char *ns, *name;
+        bool before_auth; /* not any more behind it */
+        int (*take)(struct server *, const struct item *);
+    } rows[] = {
+        /* clang-format off */
+        {NS_CLIENT, "iq", false, take_stanza},
+        {NS_CLIENT, "message", false, take_stanza},
+        {NS_CLIENT, "presence", false, take_stanza},
+        {NS_TLS, "starttls", false, take_starttls},
+        {NS_SASL, "auth", true, take_auth},
+        {NS_SASL, "response", true, take_response},
+        {NS_SASL, "abort", true, take_abort},
+        /* clang-format on */
+    };
+    const struct item *it;
+    struct error e;
+    int err = reader_item(s->reader, &s->root, p, n, &it, &e);
+
+    if (err)
+        return unreadable(s, (enum error_code)err);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (item_is(it, 0, rows[i].ns, rows[i].name))
+            return rows[i].before_auth && s->answers.authenticated
+                       ? stream_error(s, "policy-violation")
+                       : rows[i].take(s, it);
+    return stream_error(s, item_is(it, 0, "jabber:server", NULL) ? "invalid-namespace"
+                                                                 : "unsupported-stanza-type");
+}
+
+/* The scanner counts tags; that the last one's name is the root's is for us to see. */
+static int take_close(struct server *s, const char *p, size_t n)
+{
+    const struct buf *root = &s->root.root;
+    size_t name = 1;
+
+    while (name < root->len && !strchr(" \t\r\n/>", root->p[name]))
+        name++;
+    name--;
+    if (n < name + 3 || memcmp(p + 2, root->p + 1, name) != 0 || !strchr(" \t\r\n>", p[name + 2]))
+        return stream_error(s, "not-well-formed");
+    return finish(s, "");
+}
+
+/* `used` bytes at `p` were scanned. */
+static int take_token(struct server *s, enum scan_what what, const char *p, size_t used)
+{
+    int err;
+
+    if (s->scan.flaw) /* it came before what SCAN_BAD found */
+        return unreadable(s, s->scan.flaw);
+    if (what == SCAN_BAD)
+        return unreadable(s, s->scan.error);
+    if (what == SCAN_SPACE)
+        return 0;
+    if (what == SCAN_MORE || s->in.len) {
+        err = buf_add(&s->in, p, used);
+        if (err || what == SCAN_MORE)
+            return err;
+        p = s->in.p;
+        used = s->in.len;
+    }
+    s->in.len = 0; /* its bytes stay until the next token's */
+    if (what == SCAN_HEADER)
+        return take_header(s, p, used);
+    return what == SCAN_ITEM ? take_item(s, p, used) : take_close(s, p, used);
+}
+
+/* ---- the interface ---- */
+
+static void give_back(struct buf *b)
+{
+    if (b->len == 0 && b->cap > KEEP_BYTES)
+        buf_free(b);
+}
+
+/* What a call ends with: output over its cap is the end, but no error of the caller's. */
+static int settle(struct server *s, int err)
+{
+    s->text.len = 0;
+    give_back(&s->text);
+    give_back(&s->in);
+    if (err)
+        s->done = true;
+    return err == ERR_CAP ? 0 : err;
+}
+
+struct server *server_new(const struct server_options *o)
+{
+    struct server *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->reader = o->reader ? o->reader : reader_new();
+    s->own_reader = !o->reader;
+    s->stream_id = o->stream_id ? strdup(o->stream_id) : NULL;
+    s->hold_until_us = s->contact_due_us = -1;
+    buf_init(&s->in, ITEM_BYTES);
+    buf_init(&s->out, OUTPUT_BYTES);
+    buf_init(&s->text, OUTPUT_BYTES);
+    buf_init(&s->held, HELD_BYTES);
+    answers_init(&s->answers);
+    take_domain(s, "localhost");
+    reader_stream_init(&s->root);
+    expect_stream(s);
+    if (!s->reader || (o->stream_id && !s->stream_id)) {
+        server_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    if (s->own_reader)
+        reader_free(s->reader);
+    free(s->stream_id);
+    answers_free(&s->answers);
+    reader_stream_free(&s->root);
+    buf_free(&s->in);
+    buf_free(&s->out);
+    buf_free(&s->text);
+    buf_free(&s->held);
+    free(s);
+}
+
+/* Only white space may stand between <starttls/> and TLS (RFC 6120 §5.3.1). */
+static bool is_blank(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] == '\0' || !strchr(" \t\r\n", p[i]))
+            return false;
+    return true;
+}
+
+int server_input(struct server *s, const char *p, size_t n, int64_t now_us)
+{
+    int err = server_tick(s, now_us);
+
+    while (!err && n && !s->done) {
+        enum scan_what what;
+        size_t used;
+
+        if (s->wants_tls) {
+            s->done = !is_blank(p, n);
+            s->wants_tls = !s->done;
+            break;
+        }
+        what = scan_next(&s->scan, p, n, &used);
+        p += used;
+        n -= used;
+        err = take_token(s, what, p - used, used);
+    }
+    return settle(s, err);
+}
+
+const char *server_output(struct server *s, size_t *n)
+{
+    *n = s->out.len;
+    return s->out.p;
+}
+
+void server_sent(struct server *s, size_t n)
+{
+    buf_drop(&s->out, n);
+    give_back(&s->out);
+}
+
+bool server_wants_tls(const struct server *s)
+{
+    return s->wants_tls;
+}
+
+void server_tls(struct server *s)
+{
+    s->wants_tls = false;
+    s->tls = true;
+    s->in.len = 0;
+    expect_stream(s);
+}
+
+bool server_done(const struct server *s)
+{
+    return s->done;
+}
+
+int64_t server_due_us(const struct server *s)
+{
+    if (s->done)
+        return -1;
+    return s->hold_until_us >= 0 ? s->hold_until_us : s->contact_due_us;
+}
+
+int server_tick(struct server *s, int64_t now_us)
+{
+    int64_t due = server_due_us(s);
+    int err;
+
+    s->now_us = now_us;
+    if (due < 0 || now_us < due)
+        return 0;
+    err = s->hold_until_us >= 0 ? release(s) : emit_contact(s);
+    return settle(s, err);
+}
