@@ -1,0 +1,422 @@
+#include "archive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "../decoder/buf.h"
+#include "archive_member.h"
+#include "json.h"
+
+#define US_PER_S 1000000
+
+/* Text that waits while nothing can be written; what comes on top of it is lost. One record that
+ * is longer by itself may wait alone. */
+#define PENDING_TEXT (8u << 20)
+
+/* While some wait, only size completes a member, so two neighbours are longer than one full one:
+ * this many cannot be reached before PENDING_TEXT is. */
+#define PENDING_MEMBERS (2 * (PENDING_TEXT / ARCHIVE_MEMBER_TEXT) + 4)
+
+#define RETRY_US    US_PER_S /* between two tries to write */
+#define NAMES_TRIED 1000
+
+struct archive {
+    struct sink sink; /* first: a sink is cast to its archive */
+    struct archive_limits limits;
+    int worker;
+    int dir_fd;
+    int fd; /* the file being written, or -1 */
+    char *dir;
+    char *path; /* of that file; "" before the first */
+    size_t path_size;
+    unsigned serial;     /* files made so far */
+    uint64_t file_bytes; /* whole members in the file */
+    int64_t file_first_us;
+
+    z_stream deflate; /* one for the sink's life, reset for each member */
+    struct buf out;   /* a member as it goes to disk */
+    struct buf text;  /* whole lines that are not on disk, of `member` one after another */
+    struct archive_member member[PENDING_MEMBERS];
+    unsigned members;
+    bool open; /* the last of them is still being filled */
+
+    int64_t now_us;   /* the latest time heard of */
+    int64_t retry_us; /* no try to write before this time */
+    uint64_t lost_records, lost_bytes;
+    struct error failure; /* of the last try to write */
+};
+
+static struct archive *archive_of(struct sink *s)
+{
+    return (struct archive *)(void *)s;
+}
+
+/* ---- the file ---- */
+
+static int open_file(struct archive *a, int64_t first_us)
+{
+    time_t s = (time_t)(first_us / US_PER_S);
+    char *name = a->path + strlen(a->dir) + 1;
+    size_t room = a->path_size - (size_t)(name - a->path);
+    char when[32];
+    struct tm tm;
+    unsigned tries;
+
+    if (!gmtime_r(&s, &tm) || !strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &tm))
+        return error_set(&a->failure, ERR_FORMAT, "%s: a file's time is out of range", a->dir);
+    snprintf(a->path, a->path_size, "%s/", a->dir);
+    for (tries = 0; tries < NAMES_TRIED; tries++) {
+        snprintf(name, room, "%s-%ld-w%d-%03u.jsonl.gz", when, (long)getpid(), a->worker,
+                 a->serial + 1 + tries);
+        a->fd = openat(a->dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (a->fd >= 0 || errno != EEXIST)
+            break;
+    }
+    if (a->fd < 0) {
+        error_set(&a->failure, ERR_IO, "%s: %s", a->path, strerror(errno));
+        a->path[0] = 0;
+        return ERR_IO;
+    }
+    a->serial += 1 + tries;
+    fsync(a->dir_fd); /* best effort: the name survives a power cut */
+    a->file_bytes = 0;
+    a->file_first_us = first_us;
+    return 0;
+}
+
+static int finish_file(struct archive *a)
+{
+    int failed = 0;
+
+    if (a->fd < 0)
+        return 0;
+    if (a->file_bytes == 0)
+        unlinkat(a->dir_fd, a->path + strlen(a->dir) + 1, 0); /* nothing ever got into it */
+    else if (fsync(a->fd))
+        failed = errno;
+    if (close(a->fd) && errno != EINTR)
+        failed = errno;
+    a->fd = -1;
+    if (failed)
+        return error_set(&a->sink.error, ERR_IO, "%s: %s", a->path, strerror(failed));
+    return 0;
+}
+
+/* ---- members ---- */
+
+/* Appends `n` bytes of text to `a->out` as raw deflate. */
+static int compress_text(struct archive *a, const char *text, size_t n)
+{
+    z_stream *z = &a->deflate;
+    size_t room = deflateBound(z, (uLong)n);
+    int err = buf_reserve(&a->out, room);
+
+    if (err)
+        return err;
+    z->next_in = (Bytef *)(uintptr_t)text;
+    z->avail_in = (uInt)n;
+    z->next_out = (Bytef *)a->out.p + a->out.len;
+    z->avail_out = (uInt)room;
+    if (deflateReset(z) != Z_OK || deflate(z, Z_FINISH) != Z_STREAM_END)
+        return ERR_NOMEM;
+    a->out.len += room - z->avail_out;
+    return 0;
+}
+
+/* Makes `a->out` the first member. */
+static int make_member(struct archive *a)
+{
+    struct archive_member *m = &a->member[0];
+    unsigned char header[MEMBER_HEADER], trailer[MEMBER_TRAILER];
+    uLong crc = crc32(0, (const Bytef *)a->text.p, m->text);
+    int err;
+
+    memset(header, 0, sizeof header);
+    member_put(member_put(trailer, crc, 4), m->text, 4);
+    a->out.len = 0;
+    err = buf_add(&a->out, header, sizeof header);
+    if (!err)
+        err = compress_text(a, a->text.p, m->text);
+    if (!err)
+        err = buf_add(&a->out, trailer, sizeof trailer);
+    if (err)
+        return error_set(&a->failure, err, "%s: no memory to compress %u bytes", a->dir, m->text);
+    m->size = (uint32_t)a->out.len;
+    member_header(header, m);
+    memcpy(a->out.p, header, sizeof header);
+    return 0;
+}
+
+/* All of `a->out` behind the file's last whole member, or nothing of it. */
+static int write_out(struct archive *a)
+{
+    size_t done = 0;
+    ssize_t n;
+
+    while (done < a->out.len) {
+        n = pwrite(a->fd, a->out.p + done, a->out.len - done, (off_t)(a->file_bytes + done));
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n == 0 || errno != EINTR) {
+            error_set(&a->failure, ERR_IO, "%s: %s", a->path, strerror(n == 0 ? ENOSPC : errno));
+            /* Should this fail too, the next try writes over the torn piece all the same. */
+            if (ftruncate(a->fd, (off_t)a->file_bytes))
+                return ERR_IO;
+            return ERR_IO;
+        }
+    }
+    a->file_bytes += done;
+    return 0;
+}
+
+static void shrink(struct buf *b)
+{
+    if (b->len == 0 && b->cap > 4 * ARCHIVE_MEMBER_TEXT)
+        buf_free(b);
+}
+
+static int write_member(struct archive *a)
+{
+    int err = a->fd < 0 ? open_file(a, a->member[0].first_us) : 0;
+
+    if (!err)
+        err = make_member(a);
+    if (!err)
+        err = write_out(a);
+    a->out.len = 0;
+    shrink(&a->out);
+    if (err)
+        return err;
+    buf_drop(&a->text, a->member[0].text);
+    shrink(&a->text);
+    a->members--;
+    memmove(a->member, a->member + 1, a->members * sizeof a->member[0]);
+    if (a->file_bytes >= a->limits.file_bytes ||
+        a->now_us - a->file_first_us >= a->limits.file_age_us)
+        finish_file(a);
+    return 0;
+}
+
+static bool complete_ones(const struct archive *a)
+{
+    return a->members > (a->open ? 1 : 0);
+}
+
+/* Writes what is complete, unless a try has failed just now. The clock may have been set back. */
+static void write_complete(struct archive *a)
+{
+    if (a->now_us < a->retry_us && a->now_us >= a->retry_us - RETRY_US)
+        return;
+    while (complete_ones(a)) {
+        if (write_member(a)) {
+            a->retry_us = a->now_us + RETRY_US;
+            return;
+        }
+    }
+}
+
+/* ---- the sink ---- */
+
+static int lose(struct archive *a, size_t bytes, int err)
+{
+    a->lost_records++;
+    a->lost_bytes += bytes;
+    return error_set(&a->sink.error, (enum error_code)err,
+                     "%.200s; lost %" PRIu64 " records (%" PRIu64
+                     " bytes): make room, or use another "
+                     "folder (-d DIR)",
+                     a->failure.detail, a->lost_records, a->lost_bytes);
+}
+
+/* Counts the last `bytes` of text, one record, to the open member or to a new one. */
+static void count_record(struct archive *a, size_t bytes, int64_t time_us)
+{
+    struct archive_member *m;
+
+    if (!a->open) {
+        a->member[a->members++] = (struct archive_member){.first_us = time_us};
+        a->open = true;
+    }
+    m = &a->member[a->members - 1];
+    m->text += (uint32_t)bytes;
+    m->records++;
+    if (m->text >= ARCHIVE_MEMBER_TEXT)
+        a->open = false;
+}
+
+static int take_event(struct sink *s, const struct event *ev)
+{
+    struct archive *a = archive_of(s);
+    size_t bytes, before = a->text.len;
+    int err = json_event_write(&a->text, ev);
+
+    a->now_us = ev->time_us;
+    bytes = a->text.len - before;
+    if (!err && bytes > ARCHIVE_LINE_BYTES)
+        err = ERR_CAP;
+    if (err) {
+        a->text.len = before;
+        error_set(&a->failure, (enum error_code)err, "%s: a record of %zu bytes: %s", a->dir,
+                  ev->len, error_text((enum error_code)err));
+        return lose(a, ev->len, err);
+    }
+    if (a->open && a->member[a->members - 1].text + bytes > ARCHIVE_MEMBER_TEXT)
+        a->open = false;
+    write_complete(a);
+    before = a->text.len - bytes;
+    if (before && (a->text.len > PENDING_TEXT || a->members == PENDING_MEMBERS)) {
+        a->text.len = before;
+        return lose(a, bytes, ERR_IO);
+    }
+    count_record(a, bytes, ev->time_us);
+    if (a->fd < 0 && a->members == 1 && a->member[0].records == 1 && open_file(a, ev->time_us))
+        a->retry_us = a->now_us + RETRY_US;
+    write_complete(a);
+    return (int)a->sink.error.code;
+}
+
+static int take_tick(struct sink *s, int64_t now_us)
+{
+    struct archive *a = archive_of(s);
+    int64_t age_us;
+
+    a->now_us = now_us;
+    write_complete(a);
+    if (a->open && a->members == 1) {
+        age_us = now_us - a->member[0].first_us;
+        /* Below zero: the clock was set back, and nobody knows how old it is. */
+        if (age_us >= ARCHIVE_MEMBER_AGE_US || age_us <= -ARCHIVE_MEMBER_AGE_US) {
+            a->open = false;
+            write_complete(a);
+        }
+    }
+    return (int)a->sink.error.code;
+}
+
+static void free_archive(struct archive *a)
+{
+    if (a->dir_fd >= 0)
+        close(a->dir_fd);
+    deflateEnd(&a->deflate);
+    buf_free(&a->text);
+    buf_free(&a->out);
+    free(a->dir);
+    free(a->path);
+    free(a);
+}
+
+static int close_sink(struct sink *s)
+{
+    struct archive *a = archive_of(s);
+    int err;
+
+    a->open = false;
+    a->retry_us = 0;
+    while (complete_ones(a) && !write_member(a))
+        continue;
+    err = complete_ones(a) ? ERR_IO : 0;
+    if (finish_file(a))
+        err = ERR_IO;
+    if (a->sink.error.code)
+        err = (int)a->sink.error.code;
+    free_archive(a);
+    return err;
+}
+
+/* ---- opening ---- */
+
+/* Makes the folder and its missing parents, `made` of them, or nothing: then -1 with errno, and
+ * `path` is cut. */
+static int make_dir(char *path, unsigned *made)
+{
+    char *slash = strrchr(path, '/');
+    int failed;
+
+    failed = mkdir(path, 0700) ? errno : 0;
+    if (failed == ENOENT && slash && slash != path) {
+        *slash = 0;
+        if (make_dir(path, made))
+            return -1;
+        *slash = '/';
+        failed = mkdir(path, 0700) ? errno : 0;
+    }
+    if (failed == 0)
+        ++*made;
+    if (failed == 0 || failed == EEXIST)
+        return 0;
+    for (; *made > 0 && (slash = strrchr(path, '/')); --*made) {
+        *slash = 0;
+        rmdir(path);
+    }
+    errno = failed;
+    return -1;
+}
+
+static int open_dir(struct archive *a)
+{
+    unsigned made = 0;
+
+    if (make_dir(a->dir, &made))
+        return -1;
+    a->dir_fd = open(a->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (a->dir_fd < 0)
+        return -1;
+    return faccessat(a->dir_fd, ".", W_OK | X_OK, AT_EACCESS);
+}
+
+struct sink *archive_open_limits(const char *dir, int worker, const struct archive_limits *limits,
+                                 struct error *e)
+{
+    struct archive *a = calloc(1, sizeof *a);
+
+    if (!a) {
+        error_set(e, ERR_NOMEM, "no memory for the archive");
+        return NULL;
+    }
+    a->sink.event = take_event;
+    a->sink.tick = take_tick;
+    a->sink.close = close_sink;
+    a->worker = worker;
+    a->dir_fd = a->fd = -1;
+    a->limits.file_bytes = limits && limits->file_bytes ? limits->file_bytes : ARCHIVE_FILE_BYTES;
+    a->limits.file_age_us =
+        limits && limits->file_age_us ? limits->file_age_us : ARCHIVE_FILE_AGE_US;
+    buf_init(&a->text, PENDING_TEXT + ARCHIVE_LINE_BYTES);
+    buf_init(&a->out, 2 * ARCHIVE_LINE_BYTES);
+    a->dir = strdup(dir);
+    a->path_size = strlen(dir) + 96;
+    a->path = calloc(1, a->path_size);
+    if (deflateInit2(&a->deflate, 1, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK ||
+        !a->dir || !a->path) {
+        error_set(e, ERR_NOMEM, "no memory for the archive");
+        free_archive(a);
+        return NULL;
+    }
+    if (open_dir(a)) {
+        error_set(e, ERR_IO,
+                  "the archive's folder %.180s cannot be written: %s; choose another one "
+                  "with -d DIR, or use --no-archive",
+                  dir, strerror(errno));
+        free_archive(a);
+        return NULL;
+    }
+    return &a->sink;
+}
+
+struct sink *archive_open(const char *dir, int worker, struct error *e)
+{
+    return archive_open_limits(dir, worker, NULL, e);
+}
+
+const char *archive_path(const struct sink *s)
+{
+    return ((const struct archive *)(const void *)s)->path;
+}

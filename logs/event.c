@@ -1,0 +1,30 @@
+#include "event.h"
+
+static const char *const kind_names[EVENT_KINDS] = {
+    [EVENT_SESSION] = "session",     [EVENT_TLS] = "tls",     [EVENT_STREAM] = "stream",
+    [EVENT_STANZA] = "stanza",       [EVENT_SPACE] = "space", [EVENT_EDIT] = "edit",
+    [EVENT_VIOLATION] = "violation", [EVENT_GAP] = "gap",     [EVENT_END] = "end",
+};
+
+const char *dir_name(enum dir dir)
+{
+    return dir == DIR_C2S ? "c2s" : "s2c";
+}
+
+const char *side_name(enum side side)
+{
+    switch (side) {
+    case SIDE_CLIENT:
+        return "client";
+    case SIDE_SERVER:
+        return "server";
+    case SIDE_PROXY:
+        break;
+    }
+    return "proxy";
+}
+
+const char *event_name(enum event_kind kind)
+{
+    return (unsigned)kind < EVENT_KINDS ? kind_names[kind] : "unknown";
+}

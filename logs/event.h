@@ -1,0 +1,126 @@
+/* event.h: the one record that everything downstream of the decoder reads.
+ *
+ * A live session and an archive read back give the same events, so every view works on both.
+ * An event and all it points to are borrowed for the length of the call that passes it; whoever
+ * wants to keep something copies it. Built and read in the recorder thread, or in the single
+ * thread of a command that reads an archive. Strings are UTF-8 and end in NUL; `data` does not.
+ * The archive's form of each field is written down in docs/archive.md.
+ */
+#ifndef XMPPTAP_EVENT_H
+#define XMPPTAP_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../decoder/errors.h"
+
+enum dir { DIR_C2S, DIR_S2C };
+
+/* The two peers, and ourselves where we are the one who acts. */
+enum side { SIDE_CLIENT, SIDE_SERVER, SIDE_PROXY };
+
+enum event_kind {
+    EVENT_SESSION,   /* first of its session */
+    EVENT_TLS,       /* a handshake ended, well or not */
+    EVENT_STREAM,    /* a stream header, or </stream:stream> */
+    EVENT_STANZA,    /* any other whole item of a stream: stanzas, features, SASL, ... */
+    EVENT_SPACE,     /* white space between items */
+    EVENT_EDIT,      /* what was sent is not what was received */
+    EVENT_VIOLATION, /* bytes that are not XMPP, as they came */
+    EVENT_GAP,       /* bytes that were forwarded but not recorded */
+    EVENT_END,       /* last of its session */
+    EVENT_KINDS
+};
+
+struct event_session {
+    const char *client;   /* address:port of the client */
+    const char *listen;   /* address:port it connected to */
+    const char *upstream; /* the upstream as the user gave it */
+    const char *secrets;  /* "redact" or "keep" */
+    const char *program;  /* "xmpptap 0.1.0" */
+};
+
+struct event_tls {
+    enum side side;      /* the peer of this leg: SIDE_CLIENT or SIDE_SERVER */
+    bool ok;
+    const char *version; /* "TLSv1.3"; "" if it never got so far; so are the next two */
+    const char *cipher;
+    const char *group;
+    const char *sni;     /* name sent (server's leg) or received (client's leg), or "" */
+    const char *cert;    /* subject of the certificate the server showed, or of our leaf; or "" */
+    const char *verify;  /* server's leg: "ok", or why not, in words; client's leg: "" */
+    const char *error;   /* why the handshake failed, in words; "" if ok */
+};
+
+struct event_edit {
+    uint64_t of;         /* the `n` of the item it replaces; 0: it replaces none (inserted) */
+    const char *sent;    /* bytes sent instead; an empty run: the item was dropped */
+    size_t sent_len;
+    const char *reason;
+};
+
+struct event_violation {
+    enum error_code code;
+    uint64_t offset;     /* bytes of this direction, since the stream's or TLS's begin, before it */
+    bool more;           /* goes on from the violation before it: `data` continues its bytes */
+    const char *detail;
+};
+
+struct event_gap {
+    uint64_t bytes;
+};
+
+struct event_count {
+    uint64_t bytes;          /* received and recorded */
+    char sha256[65];         /* of them, hex */
+    uint64_t sent_bytes;     /* sent on; meaningful if `edited` */
+    char sent_sha256[65];
+    bool edited;             /* what was sent differs from what was received */
+};
+
+struct event_end {
+    enum side by;            /* who ended it */
+    enum error_code code;    /* ERR_CLOSED: an ordinary close */
+    const char *phase;       /* "tls-handshake", "sasl", ... : where the session stood */
+    const char *detail;      /* what exactly, and what to do next; may be empty */
+    const char *account;     /* bare JID if known, else the domain, else "" */
+    int64_t duration_us;
+    struct event_count count[2]; /* by enum dir */
+};
+
+struct event {
+    enum event_kind kind;
+    int64_t time_us;         /* Unix time, microseconds: of the item's last byte */
+    const char *session;     /* the session's id */
+    uint64_t n;              /* 1, 2, 3 ... within the session, no holes */
+
+    /* Wire items (stream, stanza, space, violation), and edit and gap for `dir`. */
+    enum dir dir;
+    const char *label;       /* the label's id, "roster.request"; NULL on what has none */
+    const char *data;        /* exactly what was received (after redaction) */
+    size_t len;
+    uint64_t withheld;       /* bytes received here but kept as a length only (redact) */
+    bool closing;            /* EVENT_STREAM: it is </stream:stream> */
+    bool edited;             /* an edit of it follows (live only, not archived) */
+    uint64_t re;             /* the `n` of the request this answers; 0: no answer */
+    int64_t wait_us;         /* since that request; meaningful if re is not 0 */
+    const char *type;        /* items labelled "*.other": type attribute, or NULL */
+    const char *ns;          /* items labelled "*.other": payload's namespace, or NULL */
+
+    union {
+        struct event_session session_facts;
+        struct event_tls tls;
+        struct event_edit edit;
+        struct event_violation violation;
+        struct event_gap gap;
+        struct event_end end;
+    } u;
+};
+
+/* "c2s", "s2c". "client", "server", "proxy". "session", "tls", ... Borrowed for ever. */
+const char *dir_name(enum dir dir);
+const char *side_name(enum side side);
+const char *event_name(enum event_kind kind);
+
+#endif

@@ -1,0 +1,119 @@
+#include "message.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../decoder/buf.h"
+#include "out.h"
+
+#define LINE_MAX_BYTES 8192
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct out *out;
+static enum message_level shown = LEVEL_INFO;
+static unsigned long dropped;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void message_level(enum message_level level)
+{
+    shown = level;
+}
+
+void message_start(void)
+{
+    pthread_mutex_lock(&lock);
+    if (!out)
+        out = out_new(STDERR_FILENO, false, OUT_BOUNDED, 256u << 10);
+    pthread_mutex_unlock(&lock);
+}
+
+void message_stop(int wait_ms)
+{
+    struct out *o;
+
+    pthread_mutex_lock(&lock);
+    o = out;
+    out = NULL;
+    pthread_mutex_unlock(&lock);
+    if (o)
+        out_close(o, wait_ms);
+}
+
+/* A value in quotes where it needs them; nothing in it can end the line or reach the terminal. */
+static int add_value(struct buf *b, const char *s, bool quoted)
+{
+    int err = 0;
+
+    quoted |= strpbrk(s, " \"=\\") != NULL;
+    for (const char *p = s; *p && !quoted; p++)
+        quoted = (unsigned char)*p < 0x20;
+    if (quoted)
+        err = buf_str(b, "\"");
+    for (; *s && !err; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if (c == '"' || c == '\\')
+            err = buf_printf(b, "\\%c", c);
+        else if (c == '\n')
+            err = buf_str(b, "\\n");
+        else if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0 && s[1]))
+            err = buf_printf(b, "\\x%02x", c);
+        else
+            err = buf_add(b, s, 1);
+    }
+    return err || !quoted ? err : buf_str(b, "\"");
+}
+
+static void write_line(const struct buf *b)
+{
+    pthread_mutex_lock(&lock);
+    if (!out) {
+        ssize_t n = write(STDERR_FILENO, b->p, b->len);
+        (void)n; /* there is nobody left to tell */
+    } else if (out_write(out, b->p, b->len, NULL)) {
+        dropped++;
+    } else if (dropped) {
+        char note[80];
+        int n = snprintf(note, sizeof note, "level=warn msg=\"%lu messages not shown\"\n", dropped);
+
+        if (out_write(out, note, (size_t)n, NULL) == 0)
+            dropped = 0;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+void message(enum message_level level, const char *const *pairs, const char *fmt, ...)
+{
+    char text[2048];
+    struct buf b;
+    va_list ap;
+    int err;
+
+    if (level > shown)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    buf_init(&b, LINE_MAX_BYTES);
+    err = buf_printf(&b, "level=%s", level_names[level]);
+    for (; pairs && pairs[0] && !err; pairs += 2) {
+        if (!pairs[1] || !*pairs[1])
+            continue;
+        err = buf_printf(&b, " %s=", pairs[0]);
+        if (!err)
+            err = add_value(&b, pairs[1], false);
+    }
+    if (!err)
+        err = buf_str(&b, " msg=");
+    if (!err)
+        err = add_value(&b, text, true);
+    if (!err)
+        err = buf_str(&b, "\n");
+    if (!err)
+        write_line(&b);
+    buf_free(&b);
+}

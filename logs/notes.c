@@ -1,0 +1,188 @@
+#include "notes.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "../decoder/sasl.h"
+#include "xml_lines.h"
+
+#define VIOLATION_SHOWN 2048 /* bytes of a violation that are printed */
+#define SASL_SHOWN      4096 /* the longest decoded SASL message that is printed */
+
+/* `: DETAIL` where there is one. */
+static void put_detail(struct text *x, const char *detail)
+{
+    if (!detail || !detail[0])
+        return;
+    text_put(x, ": ");
+    text_captured(x, detail);
+}
+
+/* `, NAME VALUE` where there is a value. */
+static void put_fact(struct text *x, const char *name, const char *value)
+{
+    if (!value || !value[0])
+        return;
+    text_put(x, ", %s ", name);
+    text_captured(x, value);
+}
+
+static void put_tls(struct text *x, const struct event_tls *tls)
+{
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "tls %s: handshake %s", side_name(tls->side), tls->ok ? "done" : "failed");
+    put_detail(x, tls->ok ? NULL : tls->error);
+    put_fact(x, "version", tls->version);
+    put_fact(x, "cipher", tls->cipher);
+    put_fact(x, "group", tls->group);
+    put_fact(x, "SNI", tls->sni);
+    put_fact(x, "certificate", tls->cert);
+    put_fact(x, "verification", tls->verify);
+    text_end(x);
+}
+
+static void put_edit(struct text *x, const struct event *ev, bool verbose)
+{
+    const struct event_edit *edit = &ev->u.edit;
+
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "edit %s", dir_name(ev->dir));
+    if (edit->of)
+        text_put(x, " #%" PRIu64, edit->of);
+    put_detail(x, edit->reason);
+    text_put(x, "; %zu bytes sent instead", edit->sent_len);
+    text_end(x);
+    if (verbose)
+        text_bytes(x, edit->sent, edit->sent_len);
+}
+
+size_t notes_shown(const struct event *ev)
+{
+    size_t n = ev->len;
+
+    if (n <= VIOLATION_SHOWN)
+        return n;
+    n = VIOLATION_SHOWN;
+    /* Not within a UTF-8 sequence: its halves would be printed as bytes. */
+    while (n > VIOLATION_SHOWN - 3 && ((unsigned char)ev->data[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
+static void put_violation(struct text *x, const struct event *ev)
+{
+    const struct event_violation *v = &ev->u.violation;
+
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "violation (%s, offset %" PRIu64 "): %s",
+             side_name(ev->dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER), v->offset,
+             error_text(v->code));
+    put_detail(x, v->detail);
+    text_end(x);
+    if (ev->len == 0 && ev->withheld)
+        text_instead(x, "[redacted: ", ev->withheld, " bytes]");
+    else
+        text_bytes(x, ev->data, notes_shown(ev));
+}
+
+static void put_gap(struct text *x, const struct event *ev)
+{
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "gap: %" PRIu64 " bytes of %s forwarded but not recorded", ev->u.gap.bytes,
+             dir_name(ev->dir));
+    text_end(x);
+}
+
+static void put_end(struct text *x, const struct event_end *end, bool verbose)
+{
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "end: %s: %s", side_name(end->by), error_text(end->code));
+    put_detail(x, end->detail);
+    put_fact(x, "phase", end->phase);
+    if (verbose) {
+        uint64_t ms = end->duration_us > 0 ? (uint64_t)end->duration_us / 1000 : 0;
+        put_fact(x, "account", end->account);
+        text_put(x, ", after %" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
+        for (int dir = 0; dir < 2; dir++) {
+            const struct event_count *count = &end->count[dir];
+            text_put(x, ", %s %" PRIu64 " bytes", dir_name((enum dir)dir), count->bytes);
+            if (count->edited)
+                text_put(x, " (%" PRIu64 " sent on)", count->sent_bytes);
+        }
+    }
+    text_end(x);
+}
+
+/* `#-- TIME DIR N bytes[, +WAIT ms after #RE]` */
+static void put_comment(struct text *x, const struct event *ev, const char *more)
+{
+    uint64_t us = ev->wait_us > 0 ? (uint64_t)ev->wait_us : 0; /* an archive may hold anything */
+
+    text_begin(x, TEXT_NOTE);
+    text_time(x, ev->time_us);
+    text_put(x, " %s %" PRIu64 " bytes", dir_name(ev->dir), (uint64_t)ev->len + ev->withheld);
+    if (ev->re)
+        text_put(x, ", +%" PRIu64 ".%03u ms after #%" PRIu64, us / 1000, (unsigned)(us % 1000),
+                 ev->re);
+    text_put(x, "%s", more);
+    text_end(x);
+}
+
+/* What the base64 in a SASL element says. Nothing where it was redacted: that is no base64. */
+static void put_sasl(struct text *x, const struct event *ev)
+{
+    char message[SASL_SHOWN];
+    const char *from, *to;
+    long n;
+
+    if (ev->len == 0 || !ev->label || strncmp(ev->label, "sasl.", 5) != 0)
+        return;
+    from = memchr(ev->data, '>', ev->len);
+    if (!from)
+        return;
+    from++;
+    to = memchr(from, '<', (size_t)(ev->data + ev->len - from));
+    n = to ? sasl_base64(from, (size_t)(to - from), message, sizeof message) : 0;
+    if (n <= 0)
+        return;
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "sasl: ");
+    if (!x->err)
+        x->err = xml_lines_inline(&x->buf, message, (size_t)n);
+    text_end(x);
+}
+
+void notes_comment(struct text *x, const struct event *ev)
+{
+    put_comment(x, ev, "");
+    put_sasl(x, ev);
+}
+
+void notes_print(struct text *x, const struct event *ev, bool verbose)
+{
+    switch (ev->kind) {
+    case EVENT_TLS:
+        put_tls(x, &ev->u.tls);
+        break;
+    case EVENT_SPACE:
+        put_comment(x, ev, ", white space");
+        break;
+    case EVENT_EDIT:
+        put_edit(x, ev, verbose);
+        break;
+    case EVENT_VIOLATION:
+        put_violation(x, ev);
+        break;
+    case EVENT_GAP:
+        put_gap(x, ev);
+        break;
+    case EVENT_END:
+        put_end(x, &ev->u.end, verbose);
+        break;
+    case EVENT_SESSION:
+    case EVENT_STREAM:
+    case EVENT_STANZA:
+    case EVENT_KINDS:
+        break;
+    }
+}

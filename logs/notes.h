@@ -1,0 +1,18 @@
+/* notes.h: the `#--` lines of the transcript, one event's at a time. Any thread; no state.
+ */
+#ifndef XMPPTAP_NOTES_H
+#define XMPPTAP_NOTES_H
+
+#include "event.h"
+#include "text.h"
+
+/* The lines of an event that is no wire item: tls, space, edit, violation, gap, end. */
+void notes_print(struct text *x, const struct event *ev, bool verbose);
+
+/* How many of a violation's bytes those lines show. */
+size_t notes_shown(const struct event *ev);
+
+/* The comment lines above a wire item: time, direction, size, wait, decoded SASL. */
+void notes_comment(struct text *x, const struct event *ev);
+
+#endif

@@ -1,0 +1,33 @@
+/* out.h: standard output (or a file) behind its own thread and bounded buffer.
+ *
+ * A terminal stopped with Ctrl-S or a pipe that nobody reads blocks whoever writes to it. Here
+ * that is a thread of its own: what does not fit the buffer is refused, never waited for, and the
+ * way out does not wait longer than it is told. Calls come from one thread (the sink's).
+ * In `OUT_WAIT` mode (files, `show`) nothing is refused: the caller writes itself and waits.
+ */
+#ifndef XMPPTAP_OUT_H
+#define XMPPTAP_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../decoder/errors.h"
+
+struct out;
+
+enum out_mode { OUT_WAIT, OUT_BOUNDED };
+
+#define OUT_BUFFER_BYTES (1u << 20)
+
+/* Takes no ownership of `fd` unless `own`. NULL without memory or thread. */
+struct out *out_new(int fd, bool own, enum out_mode mode, size_t buffer_bytes);
+
+/* All of it or nothing: 0; ERR_CAP (bounded: no room now); ERR_IO (the reader is gone: EPIPE or
+ * an error; said once in `e`, then quietly). */
+int out_write(struct out *o, const char *p, size_t n, struct error *e);
+
+/* Waits at most `wait_ms` for what is buffered, then lets go: a thread stuck in write(2) is left
+ * to the process's end. */
+void out_close(struct out *o, int wait_ms);
+
+#endif

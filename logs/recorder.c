@@ -1,0 +1,413 @@
+#include "recorder.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "message.h"
+#include "queue.h"
+#include "tally.h"
+
+#define TICK_MS       100
+#define STRINGS_MAX   16
+#define QUIET_TICKS   20 /* ticks without an entry before the thread sleeps until one comes */
+
+enum entry_kind { ENTRY_DATA, ENTRY_MARK };
+
+struct recorder {
+    struct queue *queue;
+    struct recorder_options options;
+    pthread_t thread;
+    char run[9];                /* this run's part of the ids */
+    uint64_t sessions;
+    atomic_bool starved;        /* the loop has stopped reading */
+    /* The recorder's thread only. */
+    struct reader *reader;
+    int error;                  /* the first that a sink gave */
+};
+
+/* Made and named by the loop; from then on all but `id` and `lost` is the recorder thread's, which
+ * frees it behind its MARK_END. */
+struct tap {
+    struct recorder *recorder;
+    char id[TAP_ID_MAX];
+    uint64_t lost[2];           /* loop: bytes that found no memory */
+    struct decoder *decoder;
+    struct tally tally;
+    int64_t began_us;
+};
+
+/* ---- marks through the queue: the struct, then its strings ---- */
+
+static size_t mark_strings(struct mark *m, const char **at[STRINGS_MAX])
+{
+    size_t n = 0;
+
+    at[n++] = &m->reason;
+    switch (m->kind) {
+    case MARK_SESSION:
+        at[n++] = &m->u.session.client;
+        at[n++] = &m->u.session.listen;
+        at[n++] = &m->u.session.upstream;
+        at[n++] = &m->u.session.secrets;
+        at[n++] = &m->u.session.program;
+        break;
+    case MARK_TLS:
+        at[n++] = &m->u.tls.version;
+        at[n++] = &m->u.tls.cipher;
+        at[n++] = &m->u.tls.group;
+        at[n++] = &m->u.tls.sni;
+        at[n++] = &m->u.tls.cert;
+        at[n++] = &m->u.tls.verify;
+        at[n++] = &m->u.tls.error;
+        break;
+    case MARK_END:
+        at[n++] = &m->u.end.phase;
+        at[n++] = &m->u.end.detail;
+        at[n++] = &m->u.end.account;
+        break;
+    case MARK_RESTART:
+    case MARK_BOUND:
+    case MARK_EDIT:
+    case MARK_RAW:
+    case MARK_GAP:
+        break;
+    }
+    return n;
+}
+
+static struct entry *push(struct tap *t, enum entry_kind kind, enum dir dir, int64_t t_us,
+                          size_t len)
+{
+    struct entry *e = queue_push(t->recorder->queue, len);
+
+    if (e) {
+        e->kind = kind;
+        e->dir = dir;
+        e->time_us = t_us;
+        e->owner = t;
+    }
+    return e;
+}
+
+static bool push_mark(struct tap *t, int64_t t_us, const struct mark *mark)
+{
+    struct mark m = *mark;
+    const char **strings[STRINGS_MAX];
+    size_t n = mark_strings(&m, strings), len = sizeof m + m.sent_len, at = sizeof m;
+    struct entry *e;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!*strings[i])
+            *strings[i] = "";
+        len += strlen(*strings[i]) + 1;
+    }
+    e = push(t, ENTRY_MARK, m.dir, t_us, len);
+    if (!e)
+        return false;
+    memcpy(e->payload, &m, sizeof m);
+    for (size_t i = 0; i < n; i++) {
+        size_t size = strlen(*strings[i]) + 1;
+        memcpy(e->payload + at, *strings[i], size);
+        at += size;
+    }
+    if (m.sent_len)
+        memcpy(e->payload + at, m.sent, m.sent_len);
+    return true;
+}
+
+static void unpack_mark(struct entry *e, struct mark *m)
+{
+    const char **strings[STRINGS_MAX];
+    const char *p = e->payload + sizeof *m;
+    size_t n;
+
+    memcpy(m, e->payload, sizeof *m);
+    n = mark_strings(m, strings);
+    for (size_t i = 0; i < n; i++) {
+        *strings[i] = p;
+        p += strlen(p) + 1;
+    }
+    m->sent = p;
+}
+
+/* ---- the loop's side ---- */
+
+struct tap *tap_open(struct recorder *r, int64_t t_us, const struct event_session *facts)
+{
+    struct tap *t = calloc(1, sizeof *t);
+    struct mark m = {.kind = MARK_SESSION, .u.session = *facts};
+
+    if (!t)
+        return NULL;
+    t->recorder = r;
+    t->began_us = t_us;
+    snprintf(t->id, sizeof t->id, "%s-%" PRIu64, r->run, ++r->sessions);
+    if (!push_mark(t, t_us, &m)) {
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+const char *tap_id(const struct tap *t)
+{
+    return t->id;
+}
+
+/* Says what was lost while there was no memory, as soon as there is. */
+static void tell_lost(struct tap *t, int64_t t_us)
+{
+    for (int i = 0; i < 2; i++) {
+        struct mark gap = {.kind = MARK_GAP, .dir = (enum dir)i, .bytes = t->lost[i]};
+
+        if (t->lost[i] && push_mark(t, t_us, &gap))
+            t->lost[i] = 0;
+    }
+}
+
+void tap_data(struct tap *t, enum dir dir, int64_t t_us, const char *p, size_t n)
+{
+    tell_lost(t, t_us);
+    while (n) {
+        size_t take = n < QUEUE_ENTRY_MAX ? n : QUEUE_ENTRY_MAX;
+        struct entry *e = push(t, ENTRY_DATA, dir, t_us, take);
+
+        if (!e) {
+            t->lost[dir] += n;
+            return;
+        }
+        memcpy(e->payload, p, take);
+        p += take;
+        n -= take;
+    }
+}
+
+void tap_mark(struct tap *t, int64_t t_us, const struct mark *m)
+{
+    tell_lost(t, t_us);
+    push_mark(t, t_us, m);
+}
+
+void tap_end(struct tap *t, int64_t t_us, const struct event_end *end)
+{
+    struct mark m = {.kind = MARK_END, .u.end = *end};
+
+    tell_lost(t, t_us);
+    m.u.end.duration_us = t_us - t->began_us;
+    push_mark(t, t_us, &m);
+}
+
+bool recorder_full(struct recorder *r)
+{
+    if (!queue_full(r->queue))
+        return false;
+    queue_publish(r->queue);
+    atomic_store(&r->starved, true);
+    /* Drained in between: nobody would call `room` any more. */
+    if (!queue_full(r->queue) && atomic_exchange(&r->starved, false))
+        return false;
+    return true;
+}
+
+bool recorder_pending(const struct recorder *r)
+{
+    return queue_pending(r->queue);
+}
+
+void recorder_publish(struct recorder *r)
+{
+    queue_publish(r->queue);
+}
+
+/* ---- the recorder's thread ---- */
+
+static void sink_failed(struct recorder *r, struct sink *s, int err)
+{
+    if (r->error == 0)
+        r->error = err;
+    if (s->error.code) {
+        message(LEVEL_ERROR, PAIRS("reason", error_name(s->error.code)), "%s", s->error.detail);
+        s->error.code = ERR_NONE; /* said */
+    }
+}
+
+static void on_event(void *arg, struct event *ev)
+{
+    struct tap *t = arg;
+
+    tally_event(&t->tally, ev);
+    for (struct sink **s = t->recorder->options.sinks; *s; s++) {
+        int err = (*s)->event(*s, ev);
+        if (err)
+            sink_failed(t->recorder, *s, err);
+    }
+}
+
+static void tap_free(struct tap *t)
+{
+    decoder_free(t->decoder);
+    tally_free(&t->tally);
+    free(t);
+}
+
+static void handle(struct recorder *r, struct entry *e)
+{
+    struct tap *t = e->owner;
+    struct mark m;
+
+    if (e->kind == ENTRY_DATA) {
+        if (t->decoder)
+            decoder_data(t->decoder, (enum dir)e->dir, e->time_us, e->payload, e->len);
+        return;
+    }
+    unpack_mark(e, &m);
+    if (m.kind == MARK_SESSION) {
+        tally_init(&t->tally);
+        t->decoder = decoder_new(t->id, &r->options.decoder, r->reader, on_event, t);
+        if (!t->decoder)
+            message(LEVEL_ERROR, PAIRS("session", t->id, "reason", error_name(ERR_NOMEM)),
+                    "no memory to record this session; it is relayed unrecorded");
+    }
+    if (t->decoder)
+        decoder_mark(t->decoder, e->time_us, &m);
+    if (m.kind == MARK_END)
+        tap_free(t);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void tick(struct recorder *r)
+{
+    for (struct sink **s = r->options.sinks; *s; s++) {
+        int err = (*s)->tick ? (*s)->tick(*s, now_us()) : 0;
+        if (err)
+            sink_failed(r, *s, err);
+    }
+}
+
+static void work(struct recorder *r, struct block *b)
+{
+    for (size_t at = 0; at < b->len;) {
+        struct entry *e = (struct entry *)(void *)(b->bytes + at);
+        at += e->size;
+        handle(r, e);
+    }
+    queue_return(r->queue, b);
+    if (queue_bytes(r->queue) <= r->options.queue_bytes / 2 &&
+        atomic_exchange(&r->starved, false) && r->options.room)
+        r->options.room(r->options.room_arg);
+}
+
+static void *run(void *arg)
+{
+    struct recorder *r = arg;
+    int64_t ticked = now_us();
+    bool closed = false;
+    int quiet = 0;
+
+    while (!closed) {
+        struct block *b = queue_take(r->queue, quiet < QUIET_TICKS ? TICK_MS : -1, &closed);
+
+        quiet = b ? 0 : quiet + 1;
+        if (b)
+            work(r, b);
+        if (!b || now_us() - ticked >= TICK_MS * 1000) {
+            tick(r);
+            ticked = now_us();
+        }
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static int close_sinks(struct recorder *r)
+{
+    for (struct sink **s = r->options.sinks; *s; s++) {
+        struct error e = (*s)->error;
+        int err = (*s)->close(*s);
+        if (err && r->error == 0) {
+            r->error = err;
+            message(LEVEL_ERROR, PAIRS("reason", error_name((enum error_code)err)),
+                    "what was recorded last could not be written completely%s%s",
+                    e.code ? ": " : "", e.code ? e.detail : "");
+        }
+    }
+    return r->error;
+}
+
+static void run_id(char id[9])
+{
+    static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+    unsigned char random[8];
+
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        uint64_t t = (uint64_t)now_us();
+        memcpy(random, &t, sizeof random);
+    }
+    for (int i = 0; i < 8; i++)
+        id[i] = digits[random[i] % 32];
+    id[8] = '\0';
+}
+
+struct recorder *recorder_start(const struct recorder_options *o)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+    sigset_t all, old;
+    int err = -1;
+
+    if (!r) {
+        for (struct sink *const *s = o->sinks; *s; s++)
+            (*s)->close(*s);
+        return NULL;
+    }
+    r->options = *o;
+    if (r->options.queue_bytes == 0)
+        r->options.queue_bytes = RECORDER_QUEUE_BYTES;
+    run_id(r->run);
+    r->queue = queue_new(r->options.queue_bytes);
+    r->reader = reader_new();
+    if (r->queue && r->reader) {
+        sigfillset(&all); /* signals are the loop's */
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        err = pthread_create(&r->thread, NULL, run, r);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    }
+    if (err) {
+        close_sinks(r);
+        queue_free(r->queue);
+        reader_free(r->reader);
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void recorder_join(struct recorder *r)
+{
+    queue_close(r->queue);
+    pthread_join(r->thread, NULL);
+}
+
+int recorder_stop(struct recorder *r)
+{
+    int err = close_sinks(r);
+
+    queue_free(r->queue);
+    reader_free(r->reader);
+    free(r);
+    return err;
+}

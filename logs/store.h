@@ -1,0 +1,54 @@
+/* store.h: the sessions in archive files, and the events of one of them, across files.
+ *
+ * For commands that read: one thread. A session's records lie in one run's files, mixed with those
+ * of others; the scan notes where each begins and ends, so reading one of them seeks.
+ */
+#ifndef XMPPTAP_STORE_H
+#define XMPPTAP_STORE_H
+
+#include "event.h"
+
+struct store_place {
+    size_t file;        /* index in store->file */
+    int64_t member;     /* offset for archive_reader_seek() */
+};
+
+struct store_session {
+    char *id;           /* owned by the store, like all strings here */
+    char *account;      /* bare JID, domain, or "" */
+    int64_t begin_us, end_us; /* end: of its last record */
+    uint64_t records;
+    bool ended;         /* has its `end`; else it was cut off */
+    enum side by;
+    enum error_code code;
+    char *detail;
+    struct store_place first, last; /* members of its first and last record */
+};
+
+struct store {
+    char **file;        /* paths, in the order of time */
+    size_t files;
+    struct store_session *session; /* in the order of their beginning */
+    size_t sessions;
+    size_t *slot;       /* hash table: index of the session plus 1, 0: free */
+    size_t slots;
+};
+
+/* Reads `path`, a file or a folder of files. Told to `tell` (one sentence each, reading goes on):
+ * torn files and records that cannot be read. Errors: ERR_IO (names the path and the cure),
+ * ERR_FORMAT, ERR_NOMEM. Adds to what was scanned before. */
+int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
+               struct error *e) MUST_CHECK;
+
+struct store_session *store_find(const struct store *st, const char *id);
+
+/* The events of one session, in order, each borrowed for the call of `event`, which returns 0 to
+ * go on. */
+int store_read(const struct store *st, const struct store_session *s,
+               int (*event)(void *arg, const struct event *ev), void *arg, struct error *e)
+    MUST_CHECK;
+
+void store_init(struct store *st);
+void store_free(struct store *st);
+
+#endif
