@@ -1,0 +1,97 @@
+/* cmd_list.c: `xmpptap list`: the captured sessions, a line each. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "../decoder/buf.h"
+#include "../logs/store.h"
+#include "../logs/xml_lines.h"
+#include "reading.h"
+
+struct list_options {
+    struct reading_options reading;
+};
+
+static const struct option_row rows[] = {
+    {'d', "archive-dir", "DIR", OPTION_STRING, offsetof(struct list_options, reading.archive_dir),
+     "the sessions kept there (default $XDG_STATE_HOME/xmpptap)"},
+    {0}};
+
+static const char *local_time(int64_t time_us, char *out, size_t size)
+{
+    time_t t = (time_t)(time_us / 1000000);
+    struct tm tm;
+
+    out[0] = '\0';
+    if (localtime_r(&t, &tm))
+        strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm);
+    return out;
+}
+
+static void verdict(const struct store_session *s, char *out, size_t size)
+{
+    if (!s->ended)
+        snprintf(out, size, "cut off");
+    else if (s->code == ERR_CLOSED)
+        snprintf(out, size, "closed by the %s", side_name(s->by));
+    else
+        snprintf(out, size, "%s (%s): %s", error_name(s->code), side_name(s->by), s->detail);
+}
+
+static int add_captured(struct buf *line, const char *s)
+{
+    return xml_lines_inline(line, s, strlen(s));
+}
+
+static int print_session(const struct store_session *s)
+{
+    char time[32], words[ERROR_DETAIL_MAX + 64], length[32];
+    struct buf line;
+    int err;
+
+    verdict(s, words, sizeof words);
+    snprintf(length, sizeof length, "%.3fs", (double)(s->end_us - s->begin_us) / 1e6);
+    buf_init(&line, 16384);
+    err = buf_printf(&line, "%-14s %-19s %11s  ", s->id, local_time(s->begin_us, time, sizeof time),
+                     length);
+    if (!err) /* what was captured must not talk to the terminal */
+        err = add_captured(&line, *s->account ? s->account : "-");
+    if (!err)
+        err = buf_str(&line, "  ");
+    if (!err)
+        err = add_captured(&line, words);
+    if (!err)
+        printf("%.*s\n", (int)line.len, line.p);
+    buf_free(&line);
+    return err;
+}
+
+static int run(int argc, char **argv, const struct command *c)
+{
+    struct list_options o = {0};
+    struct store st;
+    int rest, status;
+
+    switch (options_parse(c, argc, argv, &o, &rest)) {
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_BAD:
+        return 2;
+    case OPTIONS_OK:
+        break;
+    }
+    store_init(&st);
+    status = reading_open(&st, &o.reading, argc - rest, argv + rest);
+    for (size_t i = 0; i < st.sessions && !status; i++)
+        status = print_session(&st.session[i]) ? 1 : 0;
+    if (!status && st.sessions == 0)
+        fputs("xmpptap: no sessions there yet; `xmpptap demo` makes one\n", stderr);
+    store_free(&st);
+    return status || fflush(stdout) ? 1 : 0;
+}
+
+const struct command cmd_list = {
+    "list", "[OPTIONS] [STORE|FILE...]",
+    "the captured sessions: id, time, length, account, how they ended", rows, run,
+};

@@ -1,0 +1,81 @@
+/* cmd_proxy.c: `xmpptap proxy` and `xmpptap serve`. */
+#include <string.h>
+
+#include "capture.h"
+
+#define AT(field) offsetof(struct capture_options, field)
+
+static const struct option_row rows[] = {
+    {'l', "listen", "ADDR:PORT", OPTION_STRINGS, AT(proxy.listen),
+     "listen there; repeatable (default 127.0.0.1:5222)"},
+    {'d', "archive-dir", "DIR", OPTION_STRING, AT(archive_dir),
+     "keep sessions there (default $XDG_STATE_HOME/xmpptap)"},
+    {0, "no-archive", NULL, OPTION_FLAG, AT(no_archive), "keep no sessions"},
+    {0, "ca-dir", "DIR", OPTION_STRING, AT(ca_dir),
+     "where the CA is (default $XDG_DATA_HOME/xmpptap)"},
+    {0, "upstream-ca", "FILE", OPTION_STRING, AT(proxy.upstream_ca),
+     "trust these CAs (PEM) for the server (default: the system's)"},
+    {0, "insecure", NULL, OPTION_FLAG, AT(proxy.insecure),
+     "go on when the server's certificate is not valid, and say why it is not"},
+    {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),
+     "the labels' language (default documented)"},
+    {0, "secrets", "redact|keep", OPTION_CHOICE, AT(secrets),
+     "passwords and what lets them be guessed (default redact)"},
+    {'o', "output", "FILE", OPTION_STRING, AT(output),
+     "write the transcript there (default standard output)"},
+    {'q', "quiet", NULL, OPTION_FLAG, AT(quiet), "no transcript"},
+    {'v', "verbose", NULL, OPTION_FLAG, AT(verbose),
+     "comment lines: time, direction, size, wait, TLS facts"},
+    {0, "when-full", "wait|gap", OPTION_CHOICE, AT(when_full),
+     "when recording falls behind: pause the sessions, or record a gap (default wait)"},
+    {0, "connect-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.connect_s),
+     "for reaching the server (default 10)"},
+    {0, "handshake-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.handshake_s),
+     "for each TLS handshake (default 15)"},
+    {0}};
+
+static int run_proxy(const struct command *c, struct capture_options *o, const char *upstream)
+{
+    static struct capture cap; /* too large for a stack */
+    struct error e;
+
+    if (!o->proxy.listen[0])
+        o->proxy.listen[0] = "127.0.0.1:5222";
+    if (upstream_parse(upstream, &o->proxy.upstream, &e))
+        return usage_error(c, "%s", e.detail);
+    return capture_run(o, NULL, NULL, &cap);
+}
+
+static int run(int argc, char **argv, const struct command *c)
+{
+    struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
+    int rest;
+
+    switch (options_parse(c, argc, argv, &o, &rest)) {
+    case OPTIONS_DONE:
+        return 0;
+    case OPTIONS_BAD:
+        return 2;
+    case OPTIONS_OK:
+        break;
+    }
+    if (c == &cmd_serve && rest < argc)
+        return usage_error(c, "serve is the server itself and takes no %s", argv[rest]);
+    if (c == &cmd_serve)
+        return run_proxy(c, &o, "builtin:");
+    if (rest == argc)
+        return usage_error(c, "UPSTREAM is missing; give tcp://HOST:PORT or builtin:");
+    if (rest + 1 < argc)
+        return usage_error(c, "one UPSTREAM is enough, %s is too much", argv[rest + 1]);
+    return run_proxy(c, &o, argv[rest]);
+}
+
+const struct command cmd_proxy = {
+    "proxy", "[OPTIONS] tcp://HOST:PORT|builtin:",
+    "stand between clients and a server", rows, run,
+};
+
+const struct command cmd_serve = {
+    "serve", "[OPTIONS]",
+    "be the server: the same as `proxy builtin:`", rows, run,
+};

@@ -1,0 +1,26 @@
+/* facts.h: what a TLS connection came to, for the `tls` event. Loop thread.
+ */
+#ifndef XMPPTAP_FACTS_H
+#define XMPPTAP_FACTS_H
+
+#include <stdbool.h>
+
+#include <openssl/ssl.h>
+
+#include "../logs/event.h"
+
+/* The strings that an event_tls points to. */
+struct tls_facts {
+    char group[64];
+    char sni[256];
+    char cert[256];
+};
+
+/* Fills version, cipher, group, sni and cert of `ev`, whose strings live in `f` or in OpenSSL for
+ * as long as `ssl` does; all "" without `ssl` (NULL). */
+void tls_facts(struct tls_facts *f, SSL *ssl, struct event_tls *ev);
+
+/* Sends `name` as SNI (RFC 6066 §3); an IP address is not sent. False without memory. */
+bool tls_set_name(SSL *ssl, const char *name);
+
+#endif

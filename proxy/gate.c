@@ -1,0 +1,573 @@
+#include "gate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record (RFC 8446 §5.1) */
+
+/* What an item is to the gate. */
+enum item_kind {
+    ITEM_OTHER,
+    ITEM_HEADER,
+    ITEM_FEATURES,
+    ITEM_STARTTLS,
+    ITEM_PROCEED,
+    ITEM_TLS_FAILURE,
+    ITEM_SASL_SAYS,  /* the client's turn in SASL: the server owes an answer */
+    ITEM_SASL_ASKS,  /* the server's, with more to come */
+    ITEM_SASL_FAILURE,
+    ITEM_SUCCESS,    /* a new stream follows */
+    ITEM_SUCCESS2,   /* XEP-0388: none does */
+    ITEM_STANZA,     /* only who is logged in sends one */
+    ITEM_COMPRESSED
+};
+
+#define NS_STREAMS "http://etherx.jabber.org/streams"
+#define NS_TLS     "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_SASL    "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_SASL2   "urn:xmpp:sasl:2"
+
+static const struct {
+    const char *ns, *name;
+    enum item_kind kind;
+} kinds[] = {
+    {NS_STREAMS, "features", ITEM_FEATURES},
+    {NS_TLS, "starttls", ITEM_STARTTLS},
+    {NS_TLS, "proceed", ITEM_PROCEED},
+    {NS_TLS, "failure", ITEM_TLS_FAILURE},
+    {NS_SASL, "auth", ITEM_SASL_SAYS},
+    {NS_SASL, "response", ITEM_SASL_SAYS},
+    {NS_SASL, "abort", ITEM_SASL_SAYS},
+    {NS_SASL, "challenge", ITEM_SASL_ASKS},
+    {NS_SASL, "failure", ITEM_SASL_FAILURE},
+    {NS_SASL, "success", ITEM_SUCCESS},
+    {NS_SASL2, "authenticate", ITEM_SASL_SAYS},
+    {NS_SASL2, "response", ITEM_SASL_SAYS},
+    {NS_SASL2, "next", ITEM_SASL_SAYS},
+    {NS_SASL2, "abort", ITEM_SASL_SAYS},
+    {NS_SASL2, "challenge", ITEM_SASL_ASKS},
+    {NS_SASL2, "continue", ITEM_SASL_ASKS},
+    {NS_SASL2, "failure", ITEM_SASL_FAILURE},
+    {NS_SASL2, "success", ITEM_SUCCESS2},
+    {"jabber:client", "presence", ITEM_STANZA},
+    {"jabber:client", "message", ITEM_STANZA},
+    {"http://jabber.org/protocol/compress", "compressed", ITEM_COMPRESSED},
+};
+
+/* Features that something is still to be negotiated with, so the gate must stay. */
+static const struct {
+    const char *ns, *name;
+} negotiable[] = {
+    {NS_TLS, "starttls"},
+    {NS_SASL, "mechanisms"},
+    {NS_SASL2, "authentication"},
+    {"http://jabber.org/features/iq-auth", "auth"},
+    {"http://jabber.org/features/iq-register", "register"},
+};
+
+/* ---- what the phase table does ---- */
+
+/* Each takes the first `n` bytes of the direction's buffer: one whole item. */
+static void pass(struct gate *g, enum dir dir, size_t n);
+static void ask_tls(struct gate *g, enum dir dir, size_t n);
+static void proceed(struct gate *g, enum dir dir, size_t n);
+static void features(struct gate *g, enum dir dir, size_t n);
+static void success(struct gate *g, enum dir dir, size_t n);
+static void success2(struct gate *g, enum dir dir, size_t n);
+static void stanza(struct gate *g, enum dir dir, size_t n);
+static void last(struct gate *g, enum dir dir, size_t n);
+
+#define C2S DIR_C2S
+#define S2C DIR_S2C
+
+/* What may happen next. An item that no row names passes and changes nothing. */
+static const struct {
+    enum gate_phase phase;
+    enum dir dir;
+    enum item_kind kind;
+    void (*act)(struct gate *g, enum dir dir, size_t n);
+    enum gate_phase next;
+} steps[] = {
+    {GATE_NEGOTIATING, C2S, ITEM_STARTTLS,     ask_tls,  GATE_TLS_ASKED},
+    {GATE_TLS_ASKED,   S2C, ITEM_PROCEED,      proceed,  GATE_TLS_SERVER},
+    {GATE_TLS_ASKED,   S2C, ITEM_TLS_FAILURE,  pass,     GATE_NEGOTIATING},
+    {GATE_NEGOTIATING, C2S, ITEM_SASL_SAYS,    pass,     GATE_SASL_ASKED},
+    {GATE_SASL_ASKED,  S2C, ITEM_SASL_ASKS,    pass,     GATE_NEGOTIATING},
+    {GATE_SASL_ASKED,  S2C, ITEM_SASL_FAILURE, pass,     GATE_NEGOTIATING},
+    {GATE_SASL_ASKED,  S2C, ITEM_SUCCESS,      success,  GATE_LOGGED_IN},
+    {GATE_SASL_ASKED,  S2C, ITEM_SUCCESS2,     success2, GATE_LOGGED_IN},
+    {GATE_LOGGED_IN,   S2C, ITEM_FEATURES,     last,     GATE_LOGGED_IN},
+    {GATE_NEGOTIATING, S2C, ITEM_FEATURES,     features, GATE_NEGOTIATING},
+    {GATE_NEGOTIATING, C2S, ITEM_STANZA,       stanza,   GATE_NEGOTIATING},
+    {GATE_LOGGED_IN,   C2S, ITEM_STANZA,       last,     GATE_LOGGED_IN},
+    {GATE_NEGOTIATING, S2C, ITEM_COMPRESSED,   last,     GATE_NEGOTIATING},
+    {GATE_LOGGED_IN,   S2C, ITEM_COMPRESSED,   last,     GATE_LOGGED_IN},
+};
+
+static const char *const phase_names[] = {
+    [GATE_NEGOTIATING] = "negotiation",
+    [GATE_TLS_ASKED] = "starttls",
+    [GATE_TLS_SERVER] = "tls-handshake",
+    [GATE_TLS_CLIENT] = "tls-handshake",
+    [GATE_SASL_ASKED] = "sasl",
+    [GATE_LOGGED_IN] = "features-after-login",
+    [GATE_ASIDE] = "stream",
+};
+
+const char *gate_phase_name(const struct gate *g)
+{
+    return phase_names[g->phase];
+}
+
+/* ---- bytes ---- */
+
+/* What is still to be decided. */
+static const char *bytes(const struct gate_way *w)
+{
+    return w->in.p + w->at;
+}
+
+static size_t left(const struct gate_way *w)
+{
+    return w->in.len - w->at;
+}
+
+static void drop(struct gate_way *w, size_t n)
+{
+    w->at += n;
+    w->scanned = 0;
+}
+
+static void pass(struct gate *g, enum dir dir, size_t n)
+{
+    const char *p = bytes(&g->way[dir]);
+
+    drop(&g->way[dir], n); /* first: the user may ask what still waits */
+    g->user->forward(g->arg, dir, p, n);
+}
+
+static void step_aside(struct gate *g, enum dir dir, const struct error *e)
+{
+    g->phase = GATE_ASIDE;
+    for (int i = 0; i < 2; i++) {
+        struct gate_way *w = &g->way[i];
+
+        if (left(w) && !g->stopped)
+            pass(g, (enum dir)i, left(w));
+        buf_free(&w->in);
+        w->at = w->scanned = 0;
+        reader_stream_free(&w->stream);
+    }
+    buf_free(&g->proceed);
+    if (!g->stopped)
+        g->user->aside(g->arg, dir, e);
+}
+
+/* The direction's bytes, for a user that may come back to this gate while it reads them. */
+static struct buf take(struct gate_way *w, size_t *at)
+{
+    struct buf b = w->in;
+
+    *at = w->at;
+    w->at = w->scanned = 0;
+    buf_init(&w->in, b.max);
+    return b;
+}
+
+/* Plaintext where TLS must begin. */
+static void refuse(struct gate *g)
+{
+    size_t at;
+    struct buf b = take(&g->way[DIR_C2S], &at);
+
+    g->stopped = true;
+    g->user->refuse(g->arg, b.p + at, b.len - at);
+    buf_free(&b);
+}
+
+static size_t leading_space(const struct gate_way *w, size_t from)
+{
+    size_t n = from;
+
+    while (n < left(w) && memchr(" \t\r\n", bytes(w)[n], 4))
+        n++;
+    return n - from;
+}
+
+/* ---- actions ---- */
+
+/* White space that was read with <starttls/> goes with it (some clients send a newline there);
+ * a ClientHello that came early waits; anything else is an attempt to have plaintext taken for
+ * what came under TLS (CVE-2011-0411's kind). */
+static void ask_tls(struct gate *g, enum dir dir, size_t n)
+{
+    struct gate_way *w = &g->way[dir];
+    size_t space = leading_space(w, n);
+
+    if (n + space < left(w) && bytes(w)[n + space] != TLS_HANDSHAKE) {
+        refuse(g);
+        return;
+    }
+    pass(g, dir, n);
+    if (space && !g->stopped)
+        pass(g, dir, space);
+}
+
+static void proceed(struct gate *g, enum dir dir, size_t n)
+{
+    struct gate_way *w = &g->way[dir];
+    struct buf rest;
+    size_t at;
+
+    if (buf_add(&g->proceed, bytes(w), n))
+        return; /* the user finds nothing to send and ends by its time-out */
+    drop(w, n);
+    rest = take(w, &at);
+    g->phase = GATE_TLS_SERVER;
+    g->user->secure_server(g->arg, rest.p + at, rest.len - at);
+    buf_free(&rest);
+}
+
+static void restart(struct gate *g, enum label_phase phase)
+{
+    struct scan_limits limits = scan_default_limits;
+
+    limits.item_bytes = GATE_ITEM_BYTES;
+    for (int i = 0; i < 2; i++) {
+        scan_init(&g->way[i].scan, &limits);
+        g->way[i].scanned = 0;
+        reader_stream_free(&g->way[i].stream);
+    }
+    g->user->restart(g->arg, phase);
+}
+
+static void success(struct gate *g, enum dir dir, size_t n)
+{
+    pass(g, dir, n);
+    if (!g->stopped)
+        restart(g, PHASE_BOUND);
+}
+
+static void success2(struct gate *g, enum dir dir, size_t n)
+{
+    pass(g, dir, n);
+    if (!g->stopped)
+        g->user->bound(g->arg);
+}
+
+static void last(struct gate *g, enum dir dir, size_t n)
+{
+    struct error none = {0};
+
+    pass(g, dir, n);
+    if (!g->stopped)
+        step_aside(g, dir, &none);
+}
+
+static void stanza(struct gate *g, enum dir dir, size_t n)
+{
+    g->user->bound(g->arg);
+    last(g, dir, n);
+}
+
+static void features(struct gate *g, enum dir dir, size_t n)
+{
+    const struct item *it;
+
+    if (reader_item(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0)
+        for (size_t i = 0; i < sizeof negotiable / sizeof *negotiable; i++)
+            if (item_find(it, 2, negotiable[i].ns, negotiable[i].name) >= 0) {
+                pass(g, dir, n);
+                return;
+            }
+    last(g, dir, n); /* nothing is left to negotiate */
+}
+
+/* ---- items ---- */
+
+static enum item_kind kind_of(const struct item *it)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (item_is(it, 0, kinds[i].ns, kinds[i].name))
+            return kinds[i].kind;
+    return ITEM_OTHER;
+}
+
+static void learn_domain(struct gate *g, const struct item *it)
+{
+    const char *to = item_attr(it, 0, "to");
+
+    if (to && strlen(to) < sizeof g->domain)
+        memcpy(g->domain, to, strlen(to) + 1);
+}
+
+static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n,
+                     enum item_kind *kind, struct error *e)
+{
+    struct gate_way *w = &g->way[dir];
+    const struct item *it;
+    int err;
+
+    *kind = ITEM_OTHER;
+    if (what == SCAN_CLOSE)
+        return 0;
+    if (what == SCAN_HEADER) {
+        err = reader_header(g->reader, &w->stream, bytes(w), n, &it, e);
+        *kind = ITEM_HEADER;
+        if (!err && dir == DIR_C2S)
+            learn_domain(g, it);
+        return err;
+    }
+    err = reader_item(g->reader, &w->stream, bytes(w), n, &it, e);
+    if (!err)
+        *kind = kind_of(it);
+    return err;
+}
+
+static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
+{
+    enum item_kind kind;
+    struct error e = {0};
+
+    if (read_item(g, dir, what, n, &kind, &e)) {
+        step_aside(g, dir, &e);
+        return;
+    }
+    if (kind == ITEM_STARTTLS && g->secured) /* the server will refuse it */
+        kind = ITEM_OTHER;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (steps[i].phase == g->phase && steps[i].dir == dir && steps[i].kind == kind) {
+            steps[i].act(g, dir, n);
+            if (g->phase == steps[i].phase && !g->stopped)
+                g->phase = steps[i].next;
+            return;
+        }
+    pass(g, dir, n);
+}
+
+/* ---- the two directions ---- */
+
+/* Behind <starttls/>, until the client's TLS begins: white space is dropped, because a server that
+ * is waiting for a ClientHello resets on it. */
+static bool run_before_tls(struct gate *g)
+{
+    static const char reason[] = "white space behind <starttls/>, where TLS must begin";
+    struct gate_way *w = &g->way[DIR_C2S];
+    size_t space = leading_space(w, 0), at;
+    struct buf hello;
+    const char *p;
+
+    if (space) {
+        p = bytes(w);
+        drop(w, space);
+        g->user->edit(g->arg, DIR_C2S, p, space, "", 0, reason);
+        return true;
+    }
+    if (*bytes(w) != TLS_HANDSHAKE) {
+        refuse(g);
+        return false;
+    }
+    if (g->phase != GATE_TLS_CLIENT)
+        return false; /* it came early and waits */
+    hello = take(w, &at);
+    g->user->secure_client(g->arg, hello.p + at, hello.len - at);
+    buf_free(&hello);
+    return true;
+}
+
+static bool held(const struct gate *g, enum dir dir)
+{
+    switch (g->phase) {
+    case GATE_SASL_ASKED:
+        return dir == DIR_C2S;
+    case GATE_TLS_SERVER:
+    case GATE_TLS_CLIENT:
+        return dir == DIR_S2C;
+    case GATE_NEGOTIATING:
+    case GATE_TLS_ASKED:
+    case GATE_LOGGED_IN:
+    case GATE_ASIDE:
+        return false;
+    }
+    return false;
+}
+
+bool gate_in_tls(const struct gate *g)
+{
+    return g->phase >= GATE_TLS_ASKED && g->phase <= GATE_TLS_CLIENT;
+}
+
+static bool before_tls(const struct gate *g, enum dir dir)
+{
+    return dir == DIR_C2S && gate_in_tls(g);
+}
+
+static bool scan_some(struct gate *g, enum dir dir)
+{
+    struct gate_way *w = &g->way[dir];
+    struct error e = {0};
+    size_t used, n;
+    enum scan_what what;
+
+    if (w->scanned == left(w))
+        return false;
+    what = scan_next(&w->scan, bytes(w) + w->scanned, left(w) - w->scanned, &used);
+    n = w->scanned += used;
+    if (what == SCAN_BAD || w->scan.flaw) {
+        e.code = what == SCAN_BAD ? w->scan.error : w->scan.flaw;
+        step_aside(g, dir, &e);
+    } else if (what == SCAN_SPACE) {
+        pass(g, dir, n);
+    } else if (what != SCAN_MORE) {
+        take_item(g, dir, what, n);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* One token of `dir`, if one may pass. True: something changed, for the other direction too. */
+static bool run_some(struct gate *g, enum dir dir)
+{
+    struct gate_way *w = &g->way[dir];
+    size_t space;
+
+    if (g->stopped || g->phase == GATE_ASIDE || left(w) == 0)
+        return false;
+    if (before_tls(g, dir))
+        return run_before_tls(g);
+    if (!held(g, dir))
+        return scan_some(g, dir);
+    space = w->scanned == 0 ? leading_space(w, 0) : 0;
+    if (space) { /* a keepalive waits for nobody, and must not end up before a header */
+        pass(g, dir, space);
+        return true;
+    }
+    return false;
+}
+
+static void run(struct gate *g)
+{
+    if (g->running || !g->open)
+        return; /* called from within: the outer loop sees the change */
+    g->running = true;
+    while (run_some(g, DIR_C2S) || run_some(g, DIR_S2C))
+        ;
+    g->running = false;
+    for (int i = 0; i < 2; i++) {
+        struct gate_way *w = &g->way[i];
+
+        buf_drop(&w->in, w->at);
+        w->at = 0;
+        if (w->in.len == 0)
+            buf_free(&w->in);
+    }
+}
+
+/* ---- the interface ---- */
+
+void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg)
+{
+    struct scan_limits limits = scan_default_limits;
+
+    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
+    limits.item_bytes = GATE_ITEM_BYTES;
+    buf_init(&g->proceed, GATE_ITEM_BYTES);
+    for (int i = 0; i < 2; i++) {
+        scan_init(&g->way[i].scan, &limits);
+        reader_stream_init(&g->way[i].stream);
+        /* An item, and one read more: its source pauses before that (gate_blocked). */
+        buf_init(&g->way[i].in, GATE_ITEM_BYTES + 4 * GATE_HELD_BYTES);
+    }
+}
+
+void gate_free(struct gate *g)
+{
+    for (int i = 0; i < 2; i++) {
+        buf_free(&g->way[i].in);
+        reader_stream_free(&g->way[i].stream);
+    }
+    buf_free(&g->proceed);
+}
+
+void gate_stop(struct gate *g)
+{
+    g->stopped = true;
+}
+
+/* Learns the domain from a header that still waits for the server's leg. */
+static void peek_domain(struct gate *g)
+{
+    struct gate_way *w = &g->way[DIR_C2S];
+    struct reader_stream st;
+    const struct item *it;
+    struct scan scan;
+    size_t used, at = leading_space(w, 0);
+
+    scan_init(&scan, NULL);
+    reader_stream_init(&st);
+    if (scan_next(&scan, bytes(w) + at, left(w) - at, &used) == SCAN_HEADER &&
+        reader_header(g->reader, &st, bytes(w) + at, used, &it, NULL) == 0)
+        learn_domain(g, it);
+    reader_stream_free(&st);
+}
+
+int gate_input(struct gate *g, enum dir dir, const char *p, size_t n)
+{
+    int err;
+
+    if (g->stopped)
+        return 0;
+    if (g->phase == GATE_ASIDE) {
+        g->user->forward(g->arg, dir, p, n);
+        return 0;
+    }
+    err = buf_add(&g->way[dir].in, p, n);
+    if (err)
+        return err;
+    if (!g->open && dir == DIR_C2S && !*g->domain)
+        peek_domain(g);
+    run(g);
+    return 0;
+}
+
+void gate_eof(struct gate *g, enum dir dir)
+{
+    if (!g->stopped && left(&g->way[dir]) && !before_tls(g, dir))
+        pass(g, dir, left(&g->way[dir]));
+}
+
+void gate_open(struct gate *g)
+{
+    g->open = true;
+    run(g);
+}
+
+void gate_server_secured(struct gate *g)
+{
+    g->phase = GATE_TLS_CLIENT;
+    g->user->forward(g->arg, DIR_S2C, g->proceed.p, g->proceed.len);
+    buf_free(&g->proceed);
+    run(g);
+}
+
+void gate_client_secured(struct gate *g)
+{
+    g->phase = GATE_NEGOTIATING;
+    g->secured = true;
+    restart(g, PHASE_TLS);
+    run(g);
+}
+
+bool gate_blocked(const struct gate *g, enum dir dir)
+{
+    bool waits = !g->open || held(g, dir) || before_tls(g, dir);
+
+    return waits && left(&g->way[dir]) >= GATE_HELD_BYTES;
+}
+
+const char *gate_waiting(const struct gate *g, enum dir dir, size_t *n)
+{
+    *n = before_tls(g, dir) ? 0 : left(&g->way[dir]); /* TLS is no plaintext */
+    return *n ? bytes(&g->way[dir]) : "";
+}

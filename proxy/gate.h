@@ -1,0 +1,93 @@
+/* gate.h: reads what must be understood before it is forwarded, and steps aside.
+ *
+ * Sans-I/O, loop thread. Until the login is over whole items pass, in order; STARTTLS is taken
+ * apart here (RFC 6120 §5), stream restarts are found (§4.3.3), and nothing of it depends on how
+ * the bytes were split. After authentication and the features that follow, or after something it
+ * cannot read, the gate is `aside`: its user then forwards bytes as they come and never asks it
+ * again. What it does is a table of phase, direction and item (gate.c).
+ */
+#ifndef XMPPTAP_GATE_H
+#define XMPPTAP_GATE_H
+
+#include "../decoder/decoder.h"
+
+#define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
+#define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
+
+/* What the gate tells its user to do. Bytes are borrowed for the call. */
+struct gate_user {
+    /* Received, record them; send them on. */
+    void (*forward)(void *arg, enum dir dir, const char *p, size_t n);
+    /* Received, record them; `sent` goes on instead (maybe nothing). */
+    void (*edit)(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
+                 size_t sent_len, const char *reason);
+    /* Both directions begin a new stream in `phase`. */
+    void (*restart)(void *arg, enum label_phase phase);
+    /* Logged in without a new stream. */
+    void (*bound)(void *arg);
+    /* The server said <proceed/>: secure its leg; `p` came behind it and is TLS. */
+    void (*secure_server)(void *arg, const char *p, size_t n);
+    /* The client's TLS begins with these bytes. */
+    void (*secure_client)(void *arg, const char *p, size_t n);
+    /* Plaintext behind <starttls/>: record it as a violation and end the session. */
+    void (*refuse)(void *arg, const char *p, size_t n);
+    /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
+    void (*aside)(void *arg, enum dir dir, const struct error *e);
+};
+
+enum gate_phase {
+    GATE_NEGOTIATING,   /* streams before the login; SASL between its rounds */
+    GATE_TLS_ASKED,     /* <starttls/> went to the server */
+    GATE_TLS_SERVER,    /* <proceed/> came; the server's leg is being secured */
+    GATE_TLS_CLIENT,    /* <proceed/> went to the client; its leg is being secured */
+    GATE_SASL_ASKED,    /* the server owes an answer */
+    GATE_LOGGED_IN,     /* success; the features that follow are still to come */
+    GATE_ASIDE
+};
+
+struct gate_way {
+    struct scan scan;
+    struct reader_stream stream;
+    struct buf in;      /* received; what is decided is cut off once a run */
+    size_t at;          /* of them, decided */
+    size_t scanned;     /* behind `at`, seen by the scanner */
+};
+
+struct gate {
+    const struct gate_user *user;
+    void *arg;
+    struct reader *reader; /* borrowed: the loop's */
+    enum gate_phase phase;
+    bool open;             /* the server's leg stands */
+    bool secured;          /* TLS was negotiated */
+    bool running;
+    bool stopped;          /* the session ends: nothing more is decided */
+    struct gate_way way[2];
+    struct buf proceed;    /* held back until the server's leg is secured */
+    char domain[1024];     /* the `to` of the client's last header, "" before it */
+};
+
+void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg);
+void gate_free(struct gate *g);
+void gate_stop(struct gate *g); /* call nobody any more */
+
+/* Bytes received. ERR_NOMEM: end the session. */
+int gate_input(struct gate *g, enum dir dir, const char *p, size_t n) MUST_CHECK;
+
+void gate_open(struct gate *g);           /* the server's leg stands: what waited goes on */
+void gate_eof(struct gate *g, enum dir dir); /* no more will come: what waits goes on as it is */
+void gate_server_secured(struct gate *g); /* sends <proceed/> on */
+void gate_client_secured(struct gate *g); /* new streams begin */
+
+/* STARTTLS was asked for and TLS does not stand yet. */
+bool gate_in_tls(const struct gate *g);
+
+/* Must `dir` pause? Too much of it waits. */
+bool gate_blocked(const struct gate *g, enum dir dir);
+/* What waits, for the end of the session: then it will not be decided any more. Borrowed. */
+const char *gate_waiting(const struct gate *g, enum dir dir, size_t *n);
+
+/* "tls-asked", ...: for messages and the `end` event. Borrowed for ever. */
+const char *gate_phase_name(const struct gate *g);
+
+#endif

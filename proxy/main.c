@@ -1,0 +1,42 @@
+/* main.c: finds the command and runs it. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "options.h"
+
+static const struct command *const commands[] = {
+    &cmd_proxy, &cmd_serve, &cmd_demo, &cmd_list, &cmd_show, &cmd_ca,
+};
+
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static void print_help(void)
+{
+    puts("Usage: xmpptap COMMAND [OPTIONS] ...\n"
+         "Stands between an XMPP client and its server, and writes down what they say.\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-7s %s\n", commands[i]->name, commands[i]->help);
+    puts("\n`xmpptap COMMAND --help` tells the options of each.");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+
+    signal(SIGPIPE, SIG_IGN); /* writing tells */
+    if (strcmp(name, "--version") == 0) {
+        puts("xmpptap " XMPPTAP_VERSION);
+        return 0;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help();
+        return 0;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i]->run(argc - 1, argv + 1, commands[i]);
+    if (!*name)
+        return usage_error(NULL, "no command given");
+    return usage_error(NULL, "unknown command %s", name);
+}

@@ -1,0 +1,285 @@
+#include "proxy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../certs/verify.h"
+#include "../logs/message.h"
+#include "session.h"
+
+#define BACKLOG 1024
+
+int64_t now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* ---- addresses ---- */
+
+bool split_address(const char *text, char *host, size_t host_size, char *port, size_t port_size)
+{
+    const char *colon = strrchr(text, ':'), *from = text, *to = colon;
+
+    if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+        strtoul(colon + 1, NULL, 10) > 65535)
+        return false;
+    if (*text == '[') {
+        from++;
+        to--;
+        if (to <= from || *to != ']')
+            return false;
+    } else if (memchr(text, ':', (size_t)(colon - text))) {
+        return false; /* an IPv6 address stands in brackets */
+    }
+    if (to <= from || (size_t)(to - from) >= host_size || strlen(colon + 1) >= port_size)
+        return false;
+    memcpy(host, from, (size_t)(to - from));
+    host[to - from] = '\0';
+    memcpy(port, colon + 1, strlen(colon + 1) + 1);
+    return true;
+}
+
+int upstream_parse(const char *text, struct upstream *u, struct error *e)
+{
+    *u = (struct upstream){.text = text};
+    if (strcmp(text, "builtin:") == 0) {
+        u->builtin = true;
+        snprintf(u->host, sizeof u->host, "localhost");
+        return 0;
+    }
+    if (strncmp(text, "tcp://", 6) == 0 &&
+        split_address(text + 6, u->host, sizeof u->host, u->port, sizeof u->port) &&
+        strcmp(u->port, "0") != 0)
+        return 0;
+    return error_set(e, ERR_USAGE, "%s is no UPSTREAM; give tcp://HOST:PORT or builtin:", text);
+}
+
+static int parse_listen(const char *text, struct sockaddr_storage *a, struct error *e)
+{
+    char host[64], port[8];
+
+    if (split_address(text, host, sizeof host, port, sizeof port)) {
+        int number = (int)strtoul(port, NULL, 10);
+
+        if (uv_ip4_addr(host, number, (struct sockaddr_in *)a) == 0 ||
+            uv_ip6_addr(host, number, (struct sockaddr_in6 *)a) == 0)
+            return 0;
+    }
+    return error_set(e, ERR_USAGE,
+                     "%s is no address to listen on; give ADDR:PORT, such as 127.0.0.1:5222 or "
+                     "[::1]:5222", text);
+}
+
+static const char *listener_name(const uv_tcp_t *t, char *out, size_t size)
+{
+    struct sockaddr_storage a;
+    int len = sizeof a;
+    char host[INET6_ADDRSTRLEN];
+    bool v6;
+
+    out[0] = '\0';
+    if (uv_tcp_getsockname(t, (struct sockaddr *)&a, &len) ||
+        uv_ip_name((struct sockaddr *)&a, host, sizeof host))
+        return out;
+    v6 = a.ss_family == AF_INET6;
+    snprintf(out, size, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+             ntohs(v6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                      : ((struct sockaddr_in *)&a)->sin_port));
+    return out;
+}
+
+const char *proxy_address(const struct proxy *p, char *out, size_t size)
+{
+    return listener_name(&p->listener[0], out, size);
+}
+
+/* ---- the recorder ---- */
+
+static void all_reading(struct proxy *p)
+{
+    for (struct session *s = p->sessions; s; s = s->next)
+        session_reading(s);
+}
+
+void proxy_check_queue(struct proxy *p)
+{
+    if (p->starved || !recorder_full(p->recorder))
+        return;
+    p->starved = true;
+    message(LEVEL_WARN, NULL, "the recorder's queue is full; %s",
+            p->options->wait_when_full ? "sessions pause until it is written"
+                                       : "what comes until it is written is not recorded");
+    all_reading(p);
+}
+
+void proxy_room(void *arg)
+{
+    uv_async_send(&((struct proxy *)arg)->room);
+}
+
+static void on_room(uv_async_t *async)
+{
+    struct proxy *p = async->data;
+
+    p->starved = false;
+    all_reading(p);
+}
+
+static void on_publish(uv_timer_t *timer)
+{
+    struct proxy *p = timer->data;
+
+    recorder_publish(p->recorder);
+}
+
+static void close_handles(struct proxy *p);
+
+/* Before the loop waits: what was recorded in this turn must not wait longer than 20 ms. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct proxy *p = prepare->data;
+
+    if (recorder_pending(p->recorder) && !uv_is_active((uv_handle_t *)&p->publish))
+        uv_timer_start(&p->publish, on_publish, RECORDER_PUBLISH_MS, 0);
+    if (p->stopping && !p->sessions)
+        close_handles(p);
+}
+
+/* ---- stopping ---- */
+
+static void close_handle(uv_handle_t *h)
+{
+    if (h->type != UV_UNKNOWN_HANDLE && !uv_is_closing(h))
+        uv_close(h, NULL);
+}
+
+static void close_handles(struct proxy *p)
+{
+    for (int i = 0; i < LISTENERS_MAX; i++)
+        close_handle((uv_handle_t *)&p->listener[i]);
+    close_handle((uv_handle_t *)&p->publish);
+    close_handle((uv_handle_t *)&p->prepare);
+    close_handle((uv_handle_t *)&p->room);
+    for (int i = 0; i < 2; i++)
+        close_handle((uv_handle_t *)&p->signals[i]);
+}
+
+void proxy_stop(struct proxy *p)
+{
+    struct session *next;
+
+    if (p->stopping)
+        return;
+    p->stopping = true;
+    for (unsigned i = 0; i < p->listeners; i++)
+        close_handle((uv_handle_t *)&p->listener[i]);
+    for (struct session *s = p->sessions; s; s = next) {
+        next = s->next;
+        session_close(s, SIDE_PROXY, ERR_STOPPED, NULL);
+    }
+    if (!p->sessions)
+        close_handles(p);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct proxy *p = signal->data;
+
+    message(LEVEL_INFO, PAIRS("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
+            "stopping; sessions are told goodbye, %lu connections came without a byte", p->empty);
+    proxy_stop(p);
+}
+
+/* ---- listening ---- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct proxy *p = listener->data;
+
+    if (status)
+        message(LEVEL_WARN, PAIRS("reason", "io"),
+                "a connection could not be accepted: %s; are there too many open files (ulimit "
+                "-n)?", uv_strerror(status));
+    else
+        session_accept(p, listener);
+}
+
+static int listen_on(struct proxy *p, const char *text, struct error *e)
+{
+    uv_tcp_t *t = &p->listener[p->listeners];
+    struct sockaddr_storage a;
+    int err = parse_listen(text, &a, e);
+
+    if (err)
+        return err;
+    err = uv_tcp_init(p->loop, t);
+    if (err)
+        return error_set(e, ERR_NOMEM, "%s", uv_strerror(err));
+    p->listeners++;
+    t->data = p;
+    err = uv_tcp_bind(t, (struct sockaddr *)&a, 0);
+    if (!err)
+        err = uv_listen((uv_stream_t *)t, BACKLOG, on_connection);
+    if (!err)
+        return 0;
+    return error_set(e, ERR_IO, "cannot listen on %s: %s; %s", text, uv_strerror(err),
+                     err == UV_EADDRINUSE ? "stop what listens there, or give another with -l"
+                     : err == UV_EACCES   ? "take a port above 1023, or start with the right to it"
+                                          : "give an address of this machine with -l");
+}
+
+int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
+{
+    int err = 0;
+
+    *p = (struct proxy){.loop = loop, .options = o};
+    for (int i = 0; o->listen[i] && !err; i++)
+        err = listen_on(p, o->listen[i], e);
+    return err;
+}
+
+int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
+{
+    char name[64];
+
+    p->recorder = recorder;
+    p->ca = ca;
+    p->reader = reader_new();
+    if (!p->reader)
+        return error_set(e, ERR_NOMEM, "no memory to start");
+    uv_timer_init(p->loop, &p->publish);
+    uv_prepare_init(p->loop, &p->prepare);
+    uv_async_init(p->loop, &p->room, on_room);
+    p->publish.data = p->prepare.data = p->room.data = p;
+    uv_prepare_start(&p->prepare, on_prepare);
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(p->loop, &p->signals[i]);
+        p->signals[i].data = p;
+        uv_signal_start(&p->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
+    }
+    if (!p->options->upstream.builtin) {
+        p->upstream_tls = verify_context(p->options->upstream_ca, e);
+        if (!p->upstream_tls)
+            return (int)e->code;
+    }
+    for (unsigned i = 0; i < p->listeners; i++)
+        message(LEVEL_INFO, PAIRS("addr", listener_name(&p->listener[i], name, sizeof name)),
+                "listening");
+    return 0;
+}
+
+void proxy_free(struct proxy *p)
+{
+    if (!p->loop)
+        return;
+    close_handles(p);
+    uv_run(p->loop, UV_RUN_DEFAULT);
+    SSL_CTX_free(p->upstream_tls);
+    reader_free(p->reader);
+}

@@ -1,0 +1,86 @@
+/* proxy.h: what all sessions of a loop share, and its life: listening, running, stopping.
+ *
+ * Loop thread only. Made by the commands `proxy` and `demo`.
+ */
+#ifndef XMPPTAP_PROXY_H
+#define XMPPTAP_PROXY_H
+
+#include <uv.h>
+
+#include "../certs/ca.h"
+#include "../logs/recorder.h"
+
+#define LISTENERS_MAX 16
+
+struct session;
+
+struct upstream {
+    const char *text;      /* as the user gave it */
+    bool builtin;
+    char host[256], port[8];
+};
+
+struct proxy_options {
+    const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
+    struct upstream upstream;
+    const char *upstream_ca; /* NULL: the system's store */
+    bool insecure;
+    bool wait_when_full;     /* else record a gap */
+    unsigned connect_s, handshake_s; /* time-outs */
+    const char *stream_id;   /* builtin: a fixed stream id, or NULL */
+};
+
+struct proxy {
+    const struct proxy_options *options; /* borrowed */
+    uv_loop_t *loop;
+    struct recorder *recorder;  /* borrowed */
+    struct ca *ca;              /* borrowed */
+    SSL_CTX *upstream_tls;      /* owned; NULL for builtin: */
+    struct reader *reader;      /* owned: the gates' */
+    struct session *sessions;   /* list */
+    unsigned long empty;        /* connections without a byte */
+    bool starved;               /* the recorder's queue is full: nobody reads */
+    bool stopping;
+    unsigned listeners;
+    uv_tcp_t listener[LISTENERS_MAX];
+    uv_timer_t publish;
+    uv_prepare_t prepare;
+    uv_async_t room;
+    uv_signal_t signals[2];
+};
+
+/* "tcp://HOST:PORT" or "builtin:" to `u`. ERR_USAGE with `e` filled. */
+int upstream_parse(const char *text, struct upstream *u, struct error *e) MUST_CHECK;
+
+/* "ADDR:PORT", "[ADDR]:PORT" to host and port. False if it is neither. */
+bool split_address(const char *text, char *host, size_t host_size, char *port, size_t port_size);
+
+/* Opens the listeners; connections wait until the loop runs. Errors: ERR_USAGE, ERR_IO (names the
+ * address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */
+int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
+    MUST_CHECK;
+
+/* Ready for sessions; says on which addresses. Borrows both until proxy_free(). Errors: ERR_CA
+ * (--upstream-ca), ERR_NOMEM. */
+int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
+    MUST_CHECK;
+
+/* "ADDR:PORT" of the first listener. Returns `out`. */
+const char *proxy_address(const struct proxy *p, char *out, size_t size);
+
+/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. */
+void proxy_stop(struct proxy *p);
+
+/* After the loop has run out. */
+void proxy_free(struct proxy *p);
+
+/* For recorder_options.room; `arg` is the proxy. The recorder's thread may call it. */
+void proxy_room(void *arg);
+
+/* The recorder took bytes: is its queue full? Then all sessions pause. */
+void proxy_check_queue(struct proxy *p);
+
+/* Unix time, microseconds. Any thread. */
+int64_t now_us(void);
+
+#endif

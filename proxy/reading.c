@@ -1,0 +1,58 @@
+#include "reading.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void tell(const char *sentence)
+{
+    fprintf(stderr, "xmpptap: %s\n", sentence);
+}
+
+bool reading_is_path(const char *arg)
+{
+    struct stat st;
+
+    return stat(arg, &st) == 0 || strchr(arg, '/');
+}
+
+const char *reading_store(const struct reading_options *o, char *out, size_t size)
+{
+    if (!o->archive_dir)
+        return ARCHIVE_DIR(out, size);
+    snprintf(out, size, "%s", o->archive_dir);
+    return out;
+}
+
+static int scan(struct store *st, const char *path)
+{
+    struct error e;
+
+    if (store_scan(st, path, tell, &e) == 0)
+        return 0;
+    tell(e.detail);
+    return 1;
+}
+
+int reading_open(struct store *st, const struct reading_options *o, int n, char **args)
+{
+    char dir[4096];
+    struct stat sb;
+    int status = 0, paths = 0;
+
+    for (int i = 0; i < n && !status; i++)
+        if (reading_is_path(args[i])) {
+            status = scan(st, args[i]);
+            paths++;
+        }
+    if (paths == n && n > 0)
+        return status;
+    reading_store(o, dir, sizeof dir);
+    if (!*dir) {
+        tell("neither HOME nor XDG_STATE_HOME is set; give -d DIR");
+        return 1;
+    }
+    if (!o->archive_dir && stat(dir, &sb))
+        return status; /* nothing was captured yet */
+    return status ? status : scan(st, dir);
+}

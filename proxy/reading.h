@@ -1,0 +1,23 @@
+/* reading.h: what the commands that read archives have in common.
+ */
+#ifndef XMPPTAP_READING_H
+#define XMPPTAP_READING_H
+
+#include "../logs/store.h"
+#include "options.h"
+
+struct reading_options {
+    const char *archive_dir; /* NULL: the default store */
+};
+
+/* Is there a file or folder of this name? Else it names a session. */
+bool reading_is_path(const char *arg);
+
+/* Scans the paths among `args`, or the store if there is none. 0, or 1 with the error said. A
+ * store that is not there yet is empty. */
+int reading_open(struct store *st, const struct reading_options *o, int n, char **args);
+
+/* The folder of the store, "" if there is none. Returns `out`. */
+const char *reading_store(const struct reading_options *o, char *out, size_t size);
+
+#endif

@@ -1,0 +1,656 @@
+#include "session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+
+#include "../certs/verify.h"
+#include "../logs/message.h"
+#include "facts.h"
+#include "server/server.h"
+
+#define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
+#define GOODBYE_MS    2000  /* both sides, once the session is closing */
+
+#define CLIENT(s) (&(s)->leg[SIDE_CLIENT])
+#define SERVER(s) (&(s)->leg[SIDE_SERVER])
+
+#define TLS_FAILURE "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
+
+static const struct leg_user leg_events;
+static const struct gate_user gate_events;
+
+static enum side side_of(const struct session *s, const struct leg *l)
+{
+    return l == &s->leg[SIDE_CLIENT] ? SIDE_CLIENT : SIDE_SERVER;
+}
+
+static enum dir dir_from(enum side side)
+{
+    return side == SIDE_CLIENT ? DIR_C2S : DIR_S2C;
+}
+
+static struct leg *leg_to(struct session *s, enum dir dir)
+{
+    return dir == DIR_C2S ? SERVER(s) : CLIENT(s);
+}
+
+static const char *phase_name(const struct session *s)
+{
+    return s->wait == WAIT_CONNECT ? "connect" : gate_phase_name(&s->gate);
+}
+
+/* ---- the timer ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+static void wait_for(struct session *s, enum session_wait wait, unsigned ms)
+{
+    s->wait = wait;
+    s->pending_before = leg_pending(CLIENT(s)) + leg_pending(SERVER(s));
+    if (wait == WAIT_NOTHING)
+        uv_timer_stop(&s->timer);
+    else if (!s->finished)
+        uv_timer_start(&s->timer, on_timer, ms, 0);
+}
+
+/* ---- the end ---- */
+
+static void on_timer_closed(uv_handle_t *h);
+
+/* Nothing more can be done for either side: the handles go, and with the last of them `s`. */
+static void finish(struct session *s)
+{
+    if (s->finished)
+        return;
+    s->finished = true;
+    leg_close(CLIENT(s));
+    leg_close(SERVER(s));
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+}
+
+static bool side_over(const struct session *s, enum side side)
+{
+    return s->gone[side] || !s->leg[side].bottom || (s->eof[side] && s->sent[side]);
+}
+
+static void finish_if_over(struct session *s)
+{
+    if (s->closing && side_over(s, SIDE_CLIENT) && side_over(s, SIDE_SERVER))
+        finish(s);
+}
+
+/* What the gate still held is recorded, and that it was not sent. */
+static void record_waiting(struct session *s)
+{
+    for (int i = 0; i < 2; i++) {
+        size_t n;
+        const char *p = gate_waiting(&s->gate, (enum dir)i, &n);
+
+        if (n)
+            gate_events.edit(s, (enum dir)i, p, n, "", 0, "not sent on: the session ended first");
+    }
+}
+
+static void record_end(struct session *s)
+{
+    struct event_end end = {.by = s->end.by, .code = s->end.code, .phase = s->end.phase,
+                            .detail = s->end.detail, .account = ""};
+    bool ordinary = s->end.code == ERR_CLOSED || s->end.code == ERR_STOPPED;
+
+    message(ordinary ? LEVEL_INFO : LEVEL_WARN,
+            PAIRS("session", s->id, "side", side_name(s->end.by), "phase", s->end.phase, "reason",
+                  error_name(s->end.code)),
+            "session over: %s", s->end.detail);
+    tap_end(s->tap, now_us(), &end);
+    s->tap = NULL;
+}
+
+/* Who ended it and why; the first word counts. */
+static void ended_by(struct session *s, enum side by, enum error_code code, const char *detail)
+{
+    if (s->end.known)
+        return;
+    s->end.known = true;
+    s->end.by = by;
+    s->end.code = code;
+    s->end.phase = phase_name(s);
+    if (code == ERR_CLOSED || code == ERR_RESET)
+        snprintf(s->end.detail, sizeof s->end.detail, "the %s %s%s%s", side_name(by),
+                 error_text(code), *detail ? ": " : "", detail);
+    else
+        snprintf(s->end.detail, sizeof s->end.detail, "%s",
+                 *detail ? detail : error_text(code));
+}
+
+void session_close(struct session *s, enum side by, enum error_code code, const char *fmt, ...)
+{
+    char detail[ERROR_DETAIL_MAX] = "";
+    va_list ap;
+
+    if (s->closing)
+        return;
+    if (fmt) {
+        va_start(ap, fmt);
+        vsnprintf(detail, sizeof detail, fmt, ap);
+        va_end(ap);
+    }
+    s->closing = true;
+    s->gone[SIDE_SERVER] |= s->wait == WAIT_CONNECT;
+    ended_by(s, by, code, detail);
+    gate_stop(&s->gate);
+    if (s->tap) {
+        record_waiting(s);
+        record_end(s);
+    } else {
+        s->proxy->empty++;
+    }
+    for (int i = 0; i < 2; i++)
+        if (!s->gone[i])
+            leg_shut(&s->leg[i]);
+    wait_for(s, WAIT_GOODBYE, GOODBYE_MS);
+    session_reading(s); /* what still comes is read and dropped, until the peer closes too */
+    finish_if_over(s);
+}
+
+static void free_if_closed(struct session *s)
+{
+    if (--s->handles > 0)
+        return;
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        s->proxy->sessions = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    gate_free(&s->gate);
+    free(s);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    free_if_closed(h->data);
+}
+
+static void on_leg_closed(void *arg, struct leg *l)
+{
+    (void)l;
+    free_if_closed(arg);
+}
+
+static void on_leg_sent(void *arg, struct leg *l)
+{
+    struct session *s = arg;
+
+    s->sent[side_of(s, l)] = true;
+    finish_if_over(s);
+}
+
+/* ---- recording and forwarding ---- */
+
+static void flush(struct session *s)
+{
+    leg_flush(CLIENT(s));
+    leg_flush(SERVER(s));
+    proxy_check_queue(s->proxy);
+    session_reading(s);
+}
+
+static void record(struct session *s, enum dir dir, const char *p, size_t n)
+{
+    if (s->proxy->starved && !s->proxy->options->wait_when_full) {
+        s->unrecorded[dir] += n;
+        return;
+    }
+    for (int i = 0; i < 2; i++)
+        if (s->unrecorded[i]) {
+            struct mark gap = {.kind = MARK_GAP, .dir = (enum dir)i, .bytes = s->unrecorded[i]};
+
+            tap_mark(s->tap, now_us(), &gap);
+            s->unrecorded[i] = 0;
+        }
+    tap_data(s->tap, dir, now_us(), p, n);
+}
+
+static void send_to(struct session *s, enum dir dir, const char *p, size_t n)
+{
+    int err = leg_send(leg_to(s, dir), p, n);
+
+    if (err)
+        session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
+}
+
+static void on_forward(void *arg, enum dir dir, const char *p, size_t n)
+{
+    struct session *s = arg;
+
+    record(s, dir, p, n);
+    send_to(s, dir, p, n);
+}
+
+static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
+                    size_t sent_len, const char *reason)
+{
+    struct session *s = arg;
+    struct mark m = {.kind = MARK_EDIT, .dir = dir, .bytes = n, .sent = sent,
+                     .sent_len = sent_len, .reason = reason};
+
+    tap_mark(s->tap, now_us(), &m);
+    if (n)
+        record(s, dir, p, n);
+    if (sent_len)
+        send_to(s, dir, sent, sent_len);
+}
+
+static void on_restart(void *arg, enum label_phase phase)
+{
+    struct session *s = arg;
+    struct mark m = {.kind = MARK_RESTART, .phase = phase};
+
+    tap_mark(s->tap, now_us(), &m);
+}
+
+static void on_bound(void *arg)
+{
+    struct session *s = arg;
+    struct mark m = {.kind = MARK_BOUND};
+
+    tap_mark(s->tap, now_us(), &m);
+}
+
+static void on_aside(void *arg, enum dir dir, const struct error *e)
+{
+    struct session *s = arg;
+
+    if (e->code)
+        message(LEVEL_WARN,
+                PAIRS("session", s->id, "side", side_name(dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER),
+                      "phase", s->gate.secured ? "negotiation-in-tls" : "negotiation", "reason",
+                      error_name(e->code)),
+                "%s%s%s; from here on both directions pass unread by the gate, STARTTLS too",
+                error_text(e->code), *e->detail ? ": " : "", e->detail);
+}
+
+static void on_refuse(void *arg, const char *p, size_t n)
+{
+    static const char why[] = "plaintext arrived behind <starttls/>, where TLS must begin; it was "
+                              "not sent on (RFC 6120 section 5.3.1). Mend the client, or look for "
+                              "who injects it";
+    struct session *s = arg;
+    struct mark raw = {.kind = MARK_RAW, .dir = DIR_C2S, .code = ERR_BEHIND_STARTTLS,
+                       .reason = why};
+
+    tap_mark(s->tap, now_us(), &raw);
+    on_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
+    session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
+}
+
+/* ---- TLS ---- */
+
+/* The name asked for by the client, or what UPSTREAM names. */
+static const char *domain(const struct session *s)
+{
+    return *s->gate.domain ? s->gate.domain : s->proxy->options->upstream.host;
+}
+
+static void mark_tls(struct session *s, enum side side, const char *verify, const char *error)
+{
+    struct tls_facts facts;
+    struct mark m = {.kind = MARK_TLS};
+
+    tls_facts(&facts, leg_ssl(&s->leg[side]), &m.u.tls);
+    m.u.tls.side = side;
+    m.u.tls.ok = !*error;
+    m.u.tls.verify = verify;
+    m.u.tls.error = error;
+    tap_mark(s->tap, now_us(), &m);
+}
+
+/* The server's leg cannot be secured: the client gets <failure/> for its <proceed/>. */
+static void refuse_tls(struct session *s, enum side by, const struct error *e)
+{
+    struct buf *proceed = &s->gate.proceed;
+
+    mark_tls(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail);
+    on_edit(s, DIR_S2C, proceed->p, proceed->len, TLS_FAILURE, sizeof TLS_FAILURE - 1,
+            error_text(e->code));
+    s->gone[SIDE_SERVER] = e->code != ERR_CERTIFICATE;
+    session_close(s, by, e->code, "%s", e->detail);
+}
+
+static void on_secure_server(void *arg, const char *p, size_t n)
+{
+    struct session *s = arg;
+    SSL *ssl = NULL;
+
+    wait_for(s, WAIT_SERVER_TLS, s->proxy->options->handshake_s * 1000);
+    if (!leg_is_embedded(SERVER(s))) {
+        ssl = SSL_new(s->proxy->upstream_tls);
+        if (!ssl || !tls_set_name(ssl, domain(s))) {
+            SSL_free(ssl);
+            session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+            return;
+        }
+        SSL_set_connect_state(ssl);
+    }
+    if (leg_push_tls(SERVER(s), ssl))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    else
+        leg_inject(SERVER(s), p, n);
+}
+
+static void server_secured(struct session *s)
+{
+    struct error e = {0};
+    SSL *ssl = leg_ssl(SERVER(s));
+
+    if (ssl) {
+        int err = verify_peer(ssl, domain(s), &e);
+
+        if (err && !s->proxy->options->insecure) {
+            refuse_tls(s, SIDE_PROXY, &e);
+            return;
+        }
+        if (err)
+            message(LEVEL_WARN,
+                    PAIRS("session", s->id, "side", "server", "phase", "tls-handshake", "reason",
+                          error_name(ERR_CERTIFICATE)),
+                    "ignored because of --insecure: %s", e.detail);
+        mark_tls(s, SIDE_SERVER, err ? e.detail : "ok", "");
+    }
+    wait_for(s, WAIT_CLIENT_TLS, s->proxy->options->handshake_s * 1000);
+    gate_server_secured(&s->gate);
+}
+
+static void on_secure_client(void *arg, const char *p, size_t n)
+{
+    struct session *s = arg;
+    struct error e;
+    SSL *server = leg_ssl(SERVER(s));
+    X509 *cert = server ? SSL_get1_peer_certificate(server) : NULL;
+    SSL_CTX *ctx = ca_leaf_context(s->proxy->ca, domain(s), cert, &e);
+    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+
+    X509_free(cert);
+    SSL_CTX_free(ctx);
+    if (!ctx) {
+        session_close(s, SIDE_PROXY, e.code, "%s", e.detail);
+        return;
+    }
+    if (ssl)
+        SSL_set_accept_state(ssl);
+    if (!ssl || leg_push_tls(CLIENT(s), ssl))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    else
+        leg_inject(CLIENT(s), p, n);
+}
+
+static void on_secured(void *arg, struct leg *l)
+{
+    struct session *s = arg;
+
+    if (s->closing)
+        return;
+    if (side_of(s, l) == SIDE_SERVER) {
+        server_secured(s);
+    } else {
+        mark_tls(s, SIDE_CLIENT, "", "");
+        wait_for(s, WAIT_NOTHING, 0);
+        gate_client_secured(&s->gate);
+    }
+    flush(s);
+}
+
+/* ---- the server's leg begins ---- */
+
+/* `side` sends no more: the other is told, and gets its time to answer. */
+static void other_side(struct session *s, enum side side)
+{
+    gate_eof(&s->gate, dir_from(side));
+    leg_shut(&s->leg[side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT]);
+    wait_for(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+}
+
+/* What a client gets that no server answers (RFC 6120 §4.9.3.15). */
+static void tell_unreachable(struct session *s, const char *detail)
+{
+    static const char reason[] = "no server could be reached";
+    struct buf b;
+    size_t n;
+    const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
+    int err;
+
+    buf_init(&b, 16u << 10);
+    err = buf_str(&b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+                      "xmlns:stream='http://etherx.jabber.org/streams' id='xmpptap'");
+    if (!err && *s->gate.domain) {
+        err = buf_str(&b, " from='");
+        if (!err)
+            err = buf_xml(&b, s->gate.domain);
+        if (!err)
+            err = buf_str(&b, "'");
+    }
+    if (!err)
+        err = buf_str(&b, " version='1.0'><stream:error><remote-connection-failed "
+                          "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+                          "</stream:stream>");
+    gate_stop(&s->gate);
+    on_edit(s, DIR_C2S, p, n, "", 0, reason);
+    if (!err)
+        on_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
+    buf_free(&b);
+    gate_free(&s->gate); /* it was recorded just now, and not sent */
+    session_close(s, SIDE_PROXY, ERR_UNREACHABLE,
+                  "the server %s cannot be reached: %s; is it running, and is UPSTREAM right?",
+                  s->proxy->options->upstream.text, detail);
+}
+
+static void begin_server(struct session *s)
+{
+    const struct upstream *u = &s->proxy->options->upstream;
+    struct server_options o = {.stream_id = s->proxy->options->stream_id,
+                               .reader = s->proxy->reader};
+    int err;
+
+    wait_for(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
+    err = u->builtin ? leg_serve(SERVER(s), &o) : leg_dial(SERVER(s), u->host, u->port);
+    if (err)
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+}
+
+static void on_up(void *arg, struct leg *l)
+{
+    struct session *s = arg;
+
+    (void)l;
+    if (s->closing)
+        return;
+    wait_for(s, WAIT_NOTHING, 0);
+    gate_open(&s->gate);
+    if (s->eof[SIDE_CLIENT])
+        other_side(s, SIDE_CLIENT);
+    flush(s);
+}
+
+/* The first byte makes it a session. */
+static bool begin(struct session *s)
+{
+    char own[64];
+    struct event_session facts = {
+        .client = s->client,
+        .listen = leg_own_name(CLIENT(s), own, sizeof own),
+        .upstream = s->proxy->options->upstream.text,
+        .program = "xmpptap " XMPPTAP_VERSION,
+    };
+
+    s->tap = tap_open(s->proxy->recorder, now_us(), &facts);
+    if (!s->tap) {
+        message(LEVEL_ERROR, PAIRS("reason", error_name(ERR_NOMEM)), "no memory for a session");
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+        return false;
+    }
+    snprintf(s->id, sizeof s->id, "%s", tap_id(s->tap));
+    message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client), "session begins, to %s",
+            facts.upstream);
+    begin_server(s);
+    return !s->closing;
+}
+
+/* ---- what the legs say ---- */
+
+static void on_data(void *arg, struct leg *l, const char *p, size_t n)
+{
+    struct session *s = arg;
+
+    if (s->closing || (!s->tap && !begin(s)))
+        return;
+    if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    flush(s);
+}
+
+static void on_eof(void *arg, struct leg *l)
+{
+    struct session *s = arg;
+    enum side side = side_of(s, l), other = side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
+
+    s->eof[side] = true;
+    if (s->closing) {
+        finish_if_over(s);
+        return;
+    }
+    ended_by(s, side, ERR_CLOSED, "");
+    if (s->eof[other] || !s->tap || gate_in_tls(&s->gate))
+        session_close(s, side, ERR_CLOSED, NULL);
+    else if (s->wait != WAIT_CONNECT) /* else when the server's leg stands */
+        other_side(s, side);
+    flush(s);
+}
+
+static void on_failed(void *arg, struct leg *l, const struct error *e)
+{
+    struct session *s = arg;
+    enum side side = side_of(s, l);
+
+    if (s->closing) {
+        s->gone[side] = true;
+        finish_if_over(s);
+    } else if (s->wait == WAIT_CONNECT && side == SIDE_SERVER) {
+        s->gone[side] = true;
+        tell_unreachable(s, e->detail);
+    } else if (s->gate.phase == GATE_TLS_SERVER && side == SIDE_SERVER) {
+        refuse_tls(s, SIDE_SERVER, e);
+    } else {
+        if (s->gate.phase == GATE_TLS_CLIENT && side == SIDE_CLIENT && leg_ssl(l))
+            mark_tls(s, side, "", e->detail);
+        s->gone[side] = true;
+        session_close(s, side, e->code, "%s", e->detail);
+    }
+}
+
+static void on_drained(void *arg, struct leg *l)
+{
+    (void)l;
+    session_reading(arg);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct session *s = timer->data;
+    struct error e;
+
+    switch (s->wait) {
+    case WAIT_NOTHING:
+        break;
+    case WAIT_CONNECT:
+        s->gone[SIDE_SERVER] = true;
+        tell_unreachable(s, "no answer within --connect-timeout");
+        break;
+    case WAIT_SERVER_TLS:
+        error_set(&e, ERR_TIMEOUT, "the server did not finish the TLS handshake within "
+                  "--handshake-timeout (%u s); is it overloaded, or is a firewall in between?",
+                  s->proxy->options->handshake_s);
+        refuse_tls(s, SIDE_SERVER, &e);
+        break;
+    case WAIT_CLIENT_TLS:
+        session_close(s, SIDE_CLIENT, ERR_TIMEOUT, "the client did not finish the TLS handshake "
+                      "within --handshake-timeout (%u s)", s->proxy->options->handshake_s);
+        break;
+    case WAIT_OTHER_SIDE:
+        /* A slow reader that gets on is no reason to end. */
+        if (leg_pending(CLIENT(s)) + leg_pending(SERVER(s)) < s->pending_before)
+            wait_for(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+        else
+            session_close(s, SIDE_PROXY, ERR_TIMEOUT, NULL);
+        break;
+    case WAIT_GOODBYE:
+        finish(s);
+        break;
+    }
+}
+
+static const struct leg_user leg_events = {
+    .up = on_up,
+    .data = on_data,
+    .secured = on_secured,
+    .drained = on_drained,
+    .eof = on_eof,
+    .failed = on_failed,
+    .sent = on_leg_sent,
+    .closed = on_leg_closed,
+};
+
+static const struct gate_user gate_events = {
+    .forward = on_forward,
+    .edit = on_edit,
+    .restart = on_restart,
+    .bound = on_bound,
+    .secure_server = on_secure_server,
+    .secure_client = on_secure_client,
+    .refuse = on_refuse,
+    .aside = on_aside,
+};
+
+/* ---- the beginning ---- */
+
+void session_reading(struct session *s)
+{
+    bool stop = s->proxy->starved && s->proxy->options->wait_when_full && !s->closing;
+
+    for (int i = 0; i < 2; i++) {
+        bool pause = stop || s->leg[!i].above_water || gate_blocked(&s->gate, dir_from((enum side)i));
+
+        leg_read(&s->leg[i], !s->eof[i] && (s->closing || !pause));
+    }
+}
+
+void session_accept(struct proxy *p, uv_stream_t *listener)
+{
+    struct session *s = calloc(1, sizeof *s);
+
+    if (!s) {
+        message(LEVEL_ERROR, PAIRS("reason", error_name(ERR_NOMEM)),
+                "no memory for a connection; it waits");
+        return;
+    }
+    s->proxy = p;
+    s->handles = 3; /* two legs and the timer */
+    s->next = p->sessions;
+    if (s->next)
+        s->next->prev = s;
+    p->sessions = s;
+    gate_init(&s->gate, p->reader, &gate_events, s);
+    uv_timer_init(p->loop, &s->timer);
+    s->timer.data = s;
+    leg_init(CLIENT(s), p->loop, &leg_events, s);
+    leg_init(SERVER(s), p->loop, &leg_events, s);
+    if (leg_accept(CLIENT(s), listener) ||
+        !*leg_peer_name(CLIENT(s), s->client, sizeof s->client)) {
+        finish(s); /* it was gone before it was there */
+        return;
+    }
+    session_reading(s);
+}

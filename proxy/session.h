@@ -1,0 +1,61 @@
+/* session.h: one client and its server.
+ *
+ * Loop thread only. A session frees itself: it is closed in one place, session_close(), once, and
+ * the last of its handles' close callbacks frees it.
+ */
+#ifndef XMPPTAP_SESSION_H
+#define XMPPTAP_SESSION_H
+
+#include "gate.h"
+#include "leg.h"
+#include "proxy.h"
+
+/* What a session's timer is running for. */
+enum session_wait {
+    WAIT_NOTHING,
+    WAIT_CONNECT,
+    WAIT_SERVER_TLS,
+    WAIT_CLIENT_TLS,
+    WAIT_OTHER_SIDE, /* one side sends no more */
+    WAIT_GOODBYE     /* closing: both sides are being told */
+};
+
+struct session {
+    struct proxy *proxy;
+    struct session *prev, *next;
+    struct leg leg[2];       /* by SIDE_CLIENT, SIDE_SERVER */
+    struct gate gate;
+    struct tap *tap;         /* NULL before the first byte and behind the end */
+    char id[TAP_ID_MAX];
+    char client[64];         /* address:port */
+    uv_timer_t timer;
+    enum session_wait wait;
+    size_t pending_before;   /* what was pending when the timer began */
+    bool eof[2];             /* this side sends no more */
+    bool gone[2];            /* this side failed: nothing more can be sent to it */
+    bool sent[2];            /* our FIN to this side is out */
+    bool closing;            /* session_close() was called */
+    bool finished;           /* the handles are being closed */
+    int handles;             /* that are still open */
+    uint64_t unrecorded[2];  /* bytes that found the recorder's queue full (--when-full gap) */
+    struct {
+        bool known;          /* somebody has ended it, or stopped sending first */
+        enum side by;
+        enum error_code code;
+        const char *phase;
+        char detail[ERROR_DETAIL_MAX];
+    } end;
+};
+
+/* Accepts a connection; without memory it is refused and said. */
+void session_accept(struct proxy *p, uv_stream_t *listener);
+
+/* Ends it: what is pending goes out, both sides learn of it, who and why is recorded. As often as
+ * you like: the first reason counts. `fmt` NULL: no detail. */
+void session_close(struct session *s, enum side by, enum error_code code, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+/* Reads where it may: after anything that changes what is pending, held or full. */
+void session_reading(struct session *s);
+
+#endif

@@ -1,0 +1,369 @@
+/* tcp.c: the TCP layer at the bottom of a leg. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../decoder/buf.h"
+#include "leg.h"
+
+#define READ_BYTES (64u << 10)
+#define OUT_MAX    (64u << 20) /* far above what backpressure lets grow */
+
+struct tcp {
+    struct layer layer;
+    uv_tcp_t handle;         /* open while `open` */
+    uv_connect_t connect;
+    uv_getaddrinfo_t lookup;
+    uv_shutdown_t shutdown;
+    struct addrinfo *addresses, *next; /* owned; those still to try */
+    struct buf out;          /* not yet given to libuv */
+    size_t in_flight;        /* given to libuv, not yet to the kernel */
+    bool open, connected, closing;
+    bool shut_wanted, shut_sent;
+    bool looking_up;         /* the look-up's callback is still to come */
+    int last_error;          /* of the addresses tried */
+};
+
+/* A write owns its bytes until its callback. */
+struct tcp_write {
+    uv_write_t req;
+    struct tcp *tcp;
+    struct buf bytes;
+};
+
+static const struct layer_ops tcp_ops;
+static void try_next(struct tcp *t);
+
+static struct tcp *tcp_new(struct leg *l)
+{
+    struct tcp *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return NULL;
+    t->layer.ops = &tcp_ops;
+    t->layer.leg = l;
+    t->handle.data = t->connect.data = t->lookup.data = t->shutdown.data = t;
+    buf_init(&t->out, OUT_MAX);
+    return t;
+}
+
+/* The leg frees this layer's memory; what it owns goes here. */
+static void tcp_gone(struct tcp *t)
+{
+    if (t->open || t->looking_up)
+        return;
+    uv_freeaddrinfo(t->addresses);
+    t->addresses = NULL;
+    buf_free(&t->out);
+    leg_closed(t->layer.leg);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct tcp *t = h->data;
+
+    t->open = false;
+    if (t->closing)
+        tcp_gone(t);
+    else
+        try_next(t); /* this address failed, the next one gets a fresh socket */
+}
+
+static void tcp_close(struct layer *y)
+{
+    struct tcp *t = (struct tcp *)y;
+
+    t->closing = true;
+    if (t->looking_up)
+        uv_cancel((uv_req_t *)&t->lookup);
+    if (t->open && !uv_is_closing((uv_handle_t *)&t->handle))
+        uv_close((uv_handle_t *)&t->handle, on_closed);
+    else if (!t->open && !t->looking_up)
+        tcp_gone(t);
+}
+
+/* ---- connecting ---- */
+
+static void unreachable(struct tcp *t)
+{
+    struct error e;
+
+    error_set(&e, ERR_UNREACHABLE, "%s", uv_strerror(t->last_error));
+    leg_failed(t->layer.leg, &e);
+}
+
+static void on_connect(uv_connect_t *req, int status)
+{
+    struct tcp *t = req->data;
+    struct leg *l = t->layer.leg;
+
+    if (t->closing)
+        return;
+    if (status) {
+        t->last_error = status;
+        uv_close((uv_handle_t *)&t->handle, on_closed);
+        return;
+    }
+    uv_tcp_nodelay(&t->handle, 1);
+    t->connected = true;
+    l->user->up(l->arg, l);
+}
+
+static void try_next(struct tcp *t)
+{
+    struct addrinfo *a = t->next;
+    int err;
+
+    if (!a) {
+        unreachable(t);
+        return;
+    }
+    t->next = a->ai_next;
+    err = uv_tcp_init(t->layer.leg->loop, &t->handle);
+    if (!err) {
+        t->open = true;
+        err = uv_tcp_connect(&t->connect, &t->handle, a->ai_addr, on_connect);
+    }
+    if (err) {
+        t->last_error = err;
+        if (t->open)
+            uv_close((uv_handle_t *)&t->handle, on_closed);
+        else
+            try_next(t);
+    }
+}
+
+static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+{
+    struct tcp *t = req->data;
+
+    t->looking_up = false;
+    t->addresses = t->next = res;
+    if (t->closing) {
+        tcp_gone(t);
+        return;
+    }
+    t->last_error = status;
+    try_next(t);
+}
+
+struct layer *tcp_dial(struct leg *l, const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+    struct tcp *t = tcp_new(l);
+
+    if (!t)
+        return NULL;
+    t->looking_up = true;
+    if (uv_getaddrinfo(l->loop, &t->lookup, on_lookup, host, port, &hints)) {
+        free(t);
+        return NULL;
+    }
+    return &t->layer;
+}
+
+struct layer *tcp_accept(struct leg *l, uv_stream_t *listener)
+{
+    struct tcp *t = tcp_new(l);
+
+    if (!t)
+        return NULL;
+    if (uv_tcp_init(l->loop, &t->handle)) {
+        free(t);
+        return NULL;
+    }
+    t->open = t->connected = true;
+    if (uv_accept(listener, (uv_stream_t *)&t->handle))
+        t->connected = false; /* it is gone already: the first read says so */
+    else
+        uv_tcp_nodelay(&t->handle, 1);
+    return &t->layer;
+}
+
+/* ---- reading ---- */
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
+{
+    static _Thread_local char bytes[READ_BYTES]; /* borrowed for the read callback only */
+
+    (void)h;
+    (void)suggested;
+    *buf = uv_buf_init(bytes, sizeof bytes);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct tcp *t = stream->data;
+    struct error e;
+
+    if (t->closing || n == 0)
+        return;
+    if (n > 0) {
+        layer_up(&t->layer, buf->base, (size_t)n);
+    } else if (n == UV_EOF) {
+        uv_read_stop(stream);
+        layer_up_ended(&t->layer);
+    } else {
+        uv_read_stop(stream);
+        error_set(&e, ERR_RESET, "%s", uv_strerror((int)n));
+        leg_failed(t->layer.leg, &e);
+    }
+}
+
+static void tcp_read(struct layer *y, bool on)
+{
+    struct tcp *t = (struct tcp *)y;
+
+    if (!t->connected || t->closing)
+        return;
+    if (on)
+        uv_read_start((uv_stream_t *)&t->handle, on_alloc, on_read);
+    else
+        uv_read_stop((uv_stream_t *)&t->handle);
+}
+
+/* ---- writing ---- */
+
+static void on_shutdown(uv_shutdown_t *req, int status)
+{
+    struct tcp *t = req->data;
+    struct leg *l = t->layer.leg;
+
+    (void)status; /* the peer learns of it, or is gone: then reading tells */
+    if (!t->closing)
+        l->user->sent(l->arg, l);
+}
+
+static void shut_if_sent(struct tcp *t)
+{
+    if (!t->shut_wanted || t->shut_sent || t->out.len || t->in_flight || !t->connected ||
+        t->closing)
+        return;
+    t->shut_sent = true;
+    uv_shutdown(&t->shutdown, (uv_stream_t *)&t->handle, on_shutdown);
+}
+
+static void write_failed(struct tcp *t, int status)
+{
+    struct error e;
+
+    error_set(&e, ERR_RESET, "%s", uv_strerror(status));
+    leg_failed(t->layer.leg, &e);
+}
+
+static void tcp_flush(struct layer *y);
+
+static void on_write(uv_write_t *req, int status)
+{
+    struct tcp_write *w = req->data;
+    struct tcp *t = w->tcp;
+
+    t->in_flight -= w->bytes.len;
+    buf_free(&w->bytes);
+    free(w);
+    if (t->closing)
+        return;
+    if (status) {
+        write_failed(t, status);
+        return;
+    }
+    tcp_flush(&t->layer);
+    if (!t->closing)
+        leg_check_water(t->layer.leg);
+}
+
+/* What the kernel does not take at once goes to libuv, one write at a time. */
+static void tcp_flush(struct layer *y)
+{
+    struct tcp *t = (struct tcp *)y;
+    struct tcp_write *w;
+    uv_buf_t buf;
+    int n;
+
+    if (t->closing || !t->connected || t->in_flight)
+        return;
+    if (t->out.len) {
+        buf = uv_buf_init(t->out.p, (unsigned)t->out.len);
+        n = uv_try_write((uv_stream_t *)&t->handle, &buf, 1);
+        if (n > 0)
+            buf_drop(&t->out, (size_t)n);
+        else if (n < 0 && n != UV_EAGAIN) {
+            write_failed(t, n);
+            return;
+        }
+    }
+    if (t->out.len == 0) {
+        buf_free(&t->out);
+        shut_if_sent(t);
+        return;
+    }
+    w = calloc(1, sizeof *w);
+    if (!w) {
+        write_failed(t, UV_ENOMEM);
+        return;
+    }
+    w->tcp = t;
+    w->req.data = w;
+    w->bytes = t->out;
+    buf_init(&t->out, OUT_MAX);
+    t->in_flight = w->bytes.len;
+    buf = uv_buf_init(w->bytes.p, (unsigned)w->bytes.len);
+    n = uv_write(&w->req, (uv_stream_t *)&t->handle, &buf, 1, on_write);
+    if (n) {
+        t->in_flight = 0;
+        buf_free(&w->bytes);
+        free(w);
+        write_failed(t, n);
+    }
+}
+
+static int tcp_send(struct layer *y, const char *p, size_t n)
+{
+    return buf_add(&((struct tcp *)y)->out, p, n);
+}
+
+static void tcp_shut(struct layer *y)
+{
+    struct tcp *t = (struct tcp *)y;
+
+    t->shut_wanted = true;
+    tcp_flush(y);
+}
+
+static size_t tcp_pending(const struct layer *y)
+{
+    const struct tcp *t = (const struct tcp *)y;
+
+    return t->out.len + t->in_flight;
+}
+
+static const struct layer_ops tcp_ops = {
+    .send = tcp_send,
+    .flush = tcp_flush,
+    .shut = tcp_shut,
+    .read = tcp_read,
+    .pending = tcp_pending,
+    .close = tcp_close,
+};
+
+const char *tcp_name(const struct layer *y, bool peer, char *out, size_t size)
+{
+    const struct tcp *t = (const struct tcp *)y;
+    struct sockaddr_storage a;
+    int len = sizeof a, err;
+    char host[INET6_ADDRSTRLEN] = "";
+    bool v6;
+
+    out[0] = '\0';
+    if (!t || !t->open)
+        return out;
+    err = peer ? uv_tcp_getpeername(&t->handle, (struct sockaddr *)&a, &len)
+               : uv_tcp_getsockname(&t->handle, (struct sockaddr *)&a, &len);
+    if (err || uv_ip_name((struct sockaddr *)&a, host, sizeof host))
+        return out;
+    v6 = a.ss_family == AF_INET6;
+    snprintf(out, size, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+             ntohs(v6 ? ((struct sockaddr_in6 *)&a)->sin6_port
+                      : ((struct sockaddr_in *)&a)->sin_port));
+    return out;
+}
