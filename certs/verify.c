@@ -181,7 +181,7 @@ static const ASN1_STRING *xmpp_name(const GENERAL_NAME *g, int *nid)
 
 static bool same_text(const char *p, size_t n, const char *domain, size_t domain_len)
 {
-    return n == domain_len && strncasecmp(p, domain, n) == 0 && !memchr(p, '\0', n);
+    return n == domain_len && strncasecmp(p, domain, n) == 0;
 }
 
 /* Is it `_xmpp-client.DOMAIN` as SRVName, or DOMAIN as xmppAddr? */
@@ -292,7 +292,11 @@ static int check_name(X509 *cert, const char *domain, struct error *e)
     char list[NAMES_SHOWN_MAX], wanted[NAME_SHOWN_MAX];
     int err = 0;
 
-    if (!name_matches(cert, names, domain))
+    if (!names && X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) >= 0)
+        err = error_set(e, ERR_CERTIFICATE,
+                        "the names in the server's certificate cannot be read; the server's owner "
+                        "must replace it, or go on anyway with --insecure");
+    else if (!name_matches(cert, names, domain))
         err = error_set(e, ERR_CERTIFICATE,
                         "the server's certificate is for %s, not for \"%s\"; check UPSTREAM and "
                         "the client's domain (or the server's owner adds the name), or go on "
@@ -326,6 +330,7 @@ int verify_peer(SSL *ssl, const char *domain, struct error *e)
 enum peer { CLIENT, SERVER };
 
 #define TRUST_US    "install our CA in the client: xmpptap ca export, xmpptap ca help-trust"
+#define TRUST_MAYBE "if it does not trust us yet, " TRUST_US
 #define CLIENT_LOG  "the client's own log may tell more"
 #define SERVER_LOG  "the server's own log may tell more"
 #define CLIENT_CERT "it wants a client certificate, which a proxy cannot show: turn that off there"
@@ -338,7 +343,7 @@ static const struct alert {
     const char *what[2]; /* by enum peer; one alone holds for both */
     const char *cure[2];
 } alerts[] = {
-    {SSL_AD_CLOSE_NOTIFY, "close_notify", {"gave up the TLS handshake"}, {TRUST_US, SERVER_LOG}},
+    {SSL_AD_CLOSE_NOTIFY, "close_notify", {"gave up the TLS handshake"}, {TRUST_MAYBE, SERVER_LOG}},
     {SSL_AD_UNEXPECTED_MESSAGE,
      "unexpected_message",
      {"did not expect our message"},
@@ -405,7 +410,7 @@ static const struct alert {
     {SSL_AD_USER_CANCELLED,
      "user_canceled",
      {"cancelled the TLS handshake"},
-     {TRUST_US, SERVER_LOG}},
+     {TRUST_MAYBE, SERVER_LOG}},
     {SSL_AD_MISSING_EXTENSION,
      "missing_extension",
      {"misses an extension"},
@@ -441,8 +446,8 @@ static const struct failure {
     const char *what;
     const char *cure[2]; /* by enum peer */
 } failures[] = {
-    {0, BROKEN_OFF, {TRUST_US, SERVER_LOG}},
-    {SSL_R_UNEXPECTED_EOF_WHILE_READING, BROKEN_OFF, {TRUST_US, SERVER_LOG}},
+    {0, BROKEN_OFF, {TRUST_MAYBE, SERVER_LOG}},
+    {SSL_R_UNEXPECTED_EOF_WHILE_READING, BROKEN_OFF, {TRUST_MAYBE, SERVER_LOG}},
     {SSL_R_NO_SHARED_CIPHER, NO_CIPHER, {CURE_OURS, CURE_OURS}},
     {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, NO_CIPHER, {CURE_OURS, CURE_OURS}},
     {SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, NO_CIPHER, {CURE_OURS, CURE_OURS}},

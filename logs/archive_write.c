@@ -61,6 +61,12 @@ static struct archive *archive_of(struct sink *s)
 
 /* ---- the file ---- */
 
+static void write_failed(struct archive *a, int number)
+{
+    error_set(&a->failure, ERR_IO, "%.200s: %s; make room, or use another folder (-d DIR)", a->path,
+              strerror(number));
+}
+
 static int open_file(struct archive *a, int64_t first_us)
 {
     time_t s = (time_t)(first_us / US_PER_S);
@@ -81,7 +87,7 @@ static int open_file(struct archive *a, int64_t first_us)
             break;
     }
     if (a->fd < 0) {
-        error_set(&a->failure, ERR_IO, "%s: %s", a->path, strerror(errno));
+        write_failed(a, errno);
         a->path[0] = 0;
         return ERR_IO;
     }
@@ -166,10 +172,9 @@ static int write_out(struct archive *a)
         if (n > 0) {
             done += (size_t)n;
         } else if (n == 0 || errno != EINTR) {
-            error_set(&a->failure, ERR_IO, "%s: %s", a->path, strerror(n == 0 ? ENOSPC : errno));
-            /* Should this fail too, the next try writes over the torn piece all the same. */
-            if (ftruncate(a->fd, (off_t)a->file_bytes))
-                return ERR_IO;
+            write_failed(a, n == 0 ? ENOSPC : errno);
+            /* Should this fail, the next try writes over the torn piece all the same. */
+            (void)!ftruncate(a->fd, (off_t)a->file_bytes);
             return ERR_IO;
         }
     }
@@ -230,10 +235,8 @@ static int lose(struct archive *a, size_t bytes, int err)
     a->lost_records++;
     a->lost_bytes += bytes;
     return error_set(&a->sink.error, (enum error_code)err,
-                     "%.200s; lost %" PRIu64 " records (%" PRIu64
-                     " bytes): make room, or use another "
-                     "folder (-d DIR)",
-                     a->failure.detail, a->lost_records, a->lost_bytes);
+                     "lost %" PRIu64 " records (%" PRIu64 " bytes): %s", a->lost_records,
+                     a->lost_bytes, a->failure.detail);
 }
 
 /* Counts the last `bytes` of text, one record, to the open member or to a new one. */

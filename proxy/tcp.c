@@ -19,6 +19,7 @@ struct tcp {
     struct buf out;          /* not yet given to libuv */
     size_t in_flight;        /* given to libuv, not yet to the kernel */
     bool open, connected, closing;
+    bool reading;            /* as the leg wants it; begins once connected */
     bool shut_wanted, shut_sent;
     bool looking_up;         /* the look-up's callback is still to come */
     int last_error;          /* of the addresses tried */
@@ -33,6 +34,7 @@ struct tcp_write {
 
 static const struct layer_ops tcp_ops;
 static void try_next(struct tcp *t);
+static void tcp_read(struct layer *y, bool on);
 
 static struct tcp *tcp_new(struct leg *l)
 {
@@ -106,6 +108,7 @@ static void on_connect(uv_connect_t *req, int status)
     }
     uv_tcp_nodelay(&t->handle, 1);
     t->connected = true;
+    tcp_read(&t->layer, t->reading);
     l->user->up(l->arg, l);
 }
 
@@ -214,6 +217,7 @@ static void tcp_read(struct layer *y, bool on)
 {
     struct tcp *t = (struct tcp *)y;
 
+    t->reading = on;
     if (!t->connected || t->closing)
         return;
     if (on)

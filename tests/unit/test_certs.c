@@ -259,6 +259,8 @@ static void bad_files_are_refused_with_a_cure(void **state)
     free_identity(&id);
 }
 
+#define UNREACHABLE (-1) /* root's $TMPDIR may be closed to others */
+
 /* What root is never refused, seen as somebody else. Returns 0, or a line's number. */
 static int as_a_plain_user(const char *dir)
 {
@@ -268,6 +270,8 @@ static int as_a_plain_user(const char *dir)
 
     if (geteuid() == 0 && (setgroups(0, NULL) || setgid(65534) || setuid(65534)))
         return __LINE__;
+    if (access(dir, W_OK))
+        return UNREACHABLE;
     ca = ca_open(dir, NULL, &e);
     if (!ca)
         return __LINE__;
@@ -304,10 +308,12 @@ static void folders_without_rights_are_named(void **state)
 
         if (line)
             print_error("as_a_plain_user: line %d\n", line);
-        _exit(line != 0);
+        _exit(line == UNREACHABLE ? 2 : line != 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(chmod(dir, 0700), 0);
+    if (geteuid() == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 2)
+        skip();
     assert_int_equal(status, 0);
 }
 

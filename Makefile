@@ -1,0 +1,190 @@
+# xmpptap: `make help` lists the targets. CC, CFLAGS, CPPFLAGS and LDFLAGS are yours: what you give
+# is added behind ours. V=1 shows the commands, WERROR=1 turns warnings into errors.
+
+VERSION := 0.1.0
+
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+INSTALL ?= install
+
+SOURCES := $(wildcard decoder/*.c logs/*.c certs/*.c proxy/*.c proxy/server/*.c)
+HEADERS := $(wildcard decoder/*.h logs/*.h certs/*.h proxy/*.h proxy/server/*.h)
+MAIN    := proxy/main.c
+MAN1    := $(wildcard docs/*.1 docs/man/*.1)
+
+# Unit and golden tests link everything but main(); end-to-end tests link none of it, they talk to
+# the program. What is not called test_*.c there is shared by the tests of its folder.
+UNIT        := $(basename $(wildcard tests/unit/test_*.c tests/golden/test_*.c))
+UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden/*.c))
+E2E         := $(basename $(wildcard tests/e2e/test_*.c))
+E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
+INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py)
+FUZZ        := $(basename $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+
+# ---- flags ----
+
+LIBS       := libuv expat openssl zlib jansson
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
+E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)
+UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+            -Wswitch-enum -Wvla $(if $(WERROR),-Werror)
+OUR_CFLAGS  := -std=c11 -D_GNU_SOURCE -DXMPPTAP_VERSION='"$(VERSION)"' $(WARNINGS) -O2 -g \
+               -fstack-protector-strong -fPIE -pthread $(PKG_CFLAGS)
+OUR_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now
+
+VARIANTS     := release asan tsan fuzz
+CC_fuzz      := clang
+HARDEN_release := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+SANITIZE_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZE_tsan  := -fsanitize=thread -fno-omit-frame-pointer
+SANITIZE_fuzz  := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+
+Q     := $(if $(V),,@)
+say    = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
+quote  = '$(subst ','\'',$(1))'
+jobs   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- targets ----
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all check demo deps install uninstall clean asan tsan fuzz format lint help programs FORCE
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+all: xmpptap ## build ./xmpptap (the default)
+
+xmpptap: build/release/xmpptap
+	$(Q)$(INSTALL) -m 755 $< $@
+
+# The rules of one variant. Its file `flags` holds its command lines: with other flags, a new build.
+define variant
+COMPILE_$(1) = $$(or $$(CC_$(1)),$$(CC)) $$(OUR_CFLAGS) $$(HARDEN_$(1)) $$(SANITIZE_$(1)) \
+               $$(CPPFLAGS) $$(CFLAGS)
+LINK_$(1)    = $$(or $$(CC_$(1)),$$(CC)) $$(OUR_LDFLAGS) $$(SANITIZE_$(1)) $$(CFLAGS) $$(LDFLAGS)
+OBJECTS_$(1) := $$(SOURCES:%.c=build/$(1)/%.o)
+INNER_$(1)   := $$(filter-out build/$(1)/$$(MAIN:.c=.o),$$(OBJECTS_$(1)))
+
+build/$(1)/flags: FORCE
+	$$(if $$(PKG_LIBS),,$$(error missing: one of $$(LIBS), or pkg-config; run `make deps`))
+	@mkdir -p $$(@D)
+	@printf '%s\n' $$(call quote,$$(COMPILE_$(1)) $$(LINK_$(1)) $$(UNIT_LIBS)) >$$@.new
+	@if cmp -s $$@.new $$@; then rm $$@.new; else mv $$@.new $$@; fi
+
+build/$(1)/%.o: %.c build/$(1)/flags
+	$$(call say,CC)
+	@mkdir -p $$(@D)
+	$$(Q)$$(COMPILE_$(1)) -MMD -MP -c -o $$@ $$<
+
+build/$(1)/xmpptap: $$(OBJECTS_$(1))
+	$$(call say,LD)
+	$$(Q)$$(LINK_$(1)) -o $$@ $$^ $$(PKG_LIBS)
+
+$$(UNIT:%=build/$(1)/%): %: %.o $$(UNIT_SHARED:%.c=build/$(1)/%.o) $$(INNER_$(1))
+	$$(call say,LD)
+	$$(Q)$$(LINK_$(1)) -o $$@ $$^ $$(UNIT_LIBS)
+
+$$(E2E:%=build/$(1)/%): %: %.o $$(E2E_SHARED:%.c=build/$(1)/%.o)
+	$$(call say,LD)
+	$$(Q)$$(LINK_$(1)) -o $$@ $$^ $$(E2E_LIBS)
+
+$$(FUZZ:%=build/$(1)/%): %: %.o $$(INNER_$(1))
+	$$(call say,LD)
+	$$(Q)$$(LINK_$(1)) -fsanitize=fuzzer -o $$@ $$^ $$(PKG_LIBS)
+
+-include $$(patsubst %,build/$(1)/%.d,$$(basename $$(SOURCES) $$(UNIT_SHARED) $$(E2E_SHARED)) \
+           $$(UNIT) $$(E2E) $$(FUZZ))
+endef
+$(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
+
+# ---- tests ----
+
+RELEASE_TESTS := tests/headers $(UNIT:%=build/release/%) $(E2E:%=build/release/%) $(INTEROP)
+ASAN_TESTS    := $(UNIT:%=build/asan/%) $(E2E:%=build/asan/%)
+# The peers of the end-to-end tests need no watching here, the program does.
+TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(INTEROP) \
+    $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill,$(E2E)))
+
+# $(call test,PROGRAMS TO BUILD,STAGES): what did not build is a failed test among the others.
+define test
+@.ci/deps check
++@BUILT=yes; $(MAKE) $(jobs) -k programs PROGRAMS='$(filter build/%,$(1))' || BUILT=no; \
+    export BUILT CC='$(CC)' HEADERS='$(HEADERS)' HEADER_CFLAGS=$(call quote,$(OUR_CFLAGS)); \
+    tests/run-tests $(2)
+endef
+
+programs: $(PROGRAMS)
+
+check: ## run every test; the last line is `N passed, N failed`
+	$(call test,$(foreach v,release asan tsan,build/$(v)/xmpptap) $(RELEASE_TESTS) $(ASAN_TESTS) \
+	    $(TSAN_TESTS),release: $(RELEASE_TESTS) asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
+
+asan: ## run the tests under the address and undefined behaviour sanitizers alone
+	$(call test,build/asan/xmpptap $(ASAN_TESTS),asan: $(ASAN_TESTS))
+
+tsan: ## run the tests under the thread sanitizer alone
+	$(call test,build/tsan/xmpptap $(TSAN_TESTS),tsan: $(TSAN_TESTS))
+
+fuzz: $(FUZZ:%=build/fuzz/%) ## run each fuzzer for FUZZ_SECONDS (60); needs clang
+	$(if $(FUZZ),,$(error there is no tests/fuzz/fuzz_*.c))
+	@set -e; for f in $(FUZZ); do \
+	    new=build/fuzz/corpus/$${f##*/fuzz_}; old=tests/fuzz/corpus/$${f##*/fuzz_}; \
+	    mkdir -p $$new; [ -d $$old ] || old=; \
+	    build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) $$new $$old; \
+	done
+
+# ---- the rest ----
+
+demo: ## build, then show a whole captured login on this machine, without a network
+	@.ci/deps build
+	@$(MAKE) $(jobs) xmpptap
+	@./xmpptap demo
+
+deps: ## install what is missing to build and test (Debian and its kin; asks for root only then)
+	@.ci/deps check
+
+install: xmpptap ## install to DESTDIR and PREFIX (/usr/local)
+	$(INSTALL) -d $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 755 xmpptap $(DESTDIR)$(BINDIR)/xmpptap
+	$(if $(MAN1),$(INSTALL) -d $(DESTDIR)$(MANDIR)/man1)
+	$(if $(MAN1),$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
+
+uninstall: ## remove what `make install` put there
+	rm -f $(DESTDIR)$(BINDIR)/xmpptap $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(MAN1)))
+
+clean: ## remove everything that was built
+	rm -rf build xmpptap
+
+C_FILES = $(wildcard $(SOURCES) $(HEADERS) tests/*/*.c tests/*/*.h)
+
+format: ## format the C files (clang-format)
+	clang-format -i $(C_FILES)
+
+lint: ## read the C files with cppcheck and clang-tidy, where they are installed
+	@found=; status=0; \
+	if command -v cppcheck >/dev/null; then found=1; \
+	    cppcheck -q --std=c11 --language=c --enable=warning,portability --inline-suppr \
+	        --error-exitcode=1 -D_GNU_SOURCE -DXMPPTAP_VERSION='"$(VERSION)"' $(SOURCES) \
+	        || status=1; fi; \
+	if command -v clang-tidy >/dev/null; then found=1; \
+	    clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $(SOURCES) \
+	        -- $(OUR_CFLAGS) || status=1; fi; \
+	[ -n "$$found" ] || { echo 'lint: neither cppcheck nor clang-tidy is installed' >&2; exit 1; }; \
+	exit $$status
+
+# Without the checks that find fault with what C has and this tree uses.
+comma := ,
+empty :=
+TIDY  := $(subst $(empty) $(empty),$(comma),$(strip -* bugprone-* clang-analyzer-* \
+         -bugprone-easily-swappable-parameters -bugprone-narrowing-conversions \
+         -bugprone-implicit-widening-of-multiplication-result -bugprone-not-null-terminated-result \
+         -bugprone-suspicious-string-compare -clang-analyzer-optin.performance.Padding \
+         -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
+         -clang-analyzer-valist.Uninitialized))
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

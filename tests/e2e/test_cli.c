@@ -1,0 +1,281 @@
+/* The command line: what is wrong is said in one line with its cure and leaves nothing behind;
+ * help, the CA's commands and the demo do what they say. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "peer.h"
+#include "run.h"
+
+#define DOCUMENTED   "tests/data/trace/documented.txt"
+#define PASSWORD_B64 "AGd1YW5mZWkAZ3VhbmZlaQ=="
+#define ARGS         10
+#define WAYS         4 /* spellings of a cure, one of which must be there */
+
+/* ---- bad input ---- */
+
+/* In the arguments: %A archive folder, %C CA folder (good CA inside), %F a regular file, %P a
+ * port in use, %W folder with a world-readable CA, %G folder with a garbage CA. */
+struct row {
+    const char *name;
+    const char *args[ARGS];
+    const char *names;      /* what the message names */
+    const char *cure[WAYS];
+    int status;
+};
+
+#define HELP {"--help", "xmpptap help"}
+#define PROXY(...) {"proxy", "-l", "127.0.0.1:0", __VA_ARGS__}
+
+static const struct row rows[] = {
+    {"no such command", {"frobnicate"}, "frobnicate", HELP, 2},
+    {"no such option", {"proxy", "--frobnicate"}, "--frobnicate", HELP, 2},
+    {"no such option of show", {"show", "--frobnicate"}, "--frobnicate", HELP, 2},
+    {"no such command of ca", {"ca", "frobnicate"}, "frobnicate", {"show", "--help"}, 2},
+    {"option without its value", {"proxy", "--labels"}, "--labels", {"--help", "documented"}, 2},
+    {"no such labels", {"proxy", "--labels", "klingon"}, "klingon", {"documented"}, 2},
+    {"no such secrets", {"proxy", "--secrets", "maybe"}, "maybe", {"redact"}, 2},
+    {"listen address without a port", {"proxy", "-l", "nonsense"}, "nonsense",
+     {"ADDR:PORT", "--help"}, 2},
+    {"listen port too high", {"proxy", "-l", "127.0.0.1:70000"}, "127.0.0.1:70000",
+     {"ADDR:PORT", "65535", "--help"}, 2},
+    {"no such kind of upstream", {"proxy", "ftp://example.org"}, "ftp://example.org",
+     {"tcp://", "--help"}, 2},
+    {"upstream without a port that is one", {"proxy", "tcp://127.0.0.1:many"}, "many",
+     {"tcp://", "PORT", "--help"}, 2},
+    {"two upstreams", {"proxy", "builtin:", "tcp://127.0.0.1:5222"}, "tcp://127.0.0.1:5222",
+     {"--help", "one"}, 2},
+    {"port in use", {"proxy", "-l", "127.0.0.1:%P", "-d", "%A", "--ca-dir", "%C", "builtin:"},
+     "127.0.0.1:%P", {"-l", "--listen"}, 1},
+    {"CA that others can read", PROXY("-d", "%A", "--ca-dir", "%W", "builtin:"), "%W",
+     {"chmod"}, 1},
+    {"ca show of a CA that others can read", {"ca", "show", "--ca-dir", "%W"}, "%W",
+     {"chmod"}, 1},
+    {"garbage for a CA", PROXY("-d", "%A", "--ca-dir", "%G", "builtin:"), "%G",
+     {"--ca-dir", "remove", "delete", "move"}, 1},
+    {"archive below a file", PROXY("-d", "%F/archive", "--ca-dir", "%C", "builtin:"),
+     "%F/archive", {"-d", "--archive-dir", "--no-archive"}, 1},
+    {"archive where nothing can be made", PROXY("-d", "/proc/xmpptap", "--ca-dir", "%C",
+     "builtin:"), "/proc/xmpptap", {"-d", "--archive-dir", "--no-archive"}, 1},
+    {"CA below a file", PROXY("-d", "%A", "--ca-dir", "%F/ca", "builtin:"), "%F/ca",
+     {"--ca-dir"}, 1},
+    {"CA where nothing can be made", {"ca", "show", "--ca-dir", "/proc/xmpptap"},
+     "/proc/xmpptap", {"--ca-dir"}, 1},
+    {"missing upstream CA", PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F.pem",
+     "builtin:"), "%F.pem", {"--upstream-ca", "PEM"}, 1},
+    {"garbage for an upstream CA", PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F",
+     "builtin:"), "%F", {"--upstream-ca", "PEM"}, 1},
+    {"transcript into a folder that is none", PROXY("-d", "%A", "--ca-dir", "%C", "-o", "%F/o",
+     "builtin:"), "%F/o", {"-o"}, 1},
+    {"show of what is not there", {"show", "-d", "%A", "no-such-session"}, "no-such-session",
+     {"xmpptap list", "list"}, 1},
+    {"show of what is no archive", {"show", "%F"}, "%F", {"archive", ".jsonl.gz", "list"}, 1},
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* What the rows' arguments stand for. */
+struct ground {
+    const char *file, *world, *garbage;
+    int listener, port;
+};
+
+static void ground_init(struct ground *g, struct box *b)
+{
+    struct bytes pem = {0};
+    g->file = box_text(b, "%s/regular-file", b->root);
+    g->world = box_text(b, "%s/world", b->root);
+    g->garbage = box_text(b, "%s/garbage", b->root);
+    g->listener = peer_listen(&g->port);
+    assert_true(g->listener >= 0);
+    assert_int_equal(run_program(b, "ca", "show", "--ca-dir", b->ca, NULL)->status, 0);
+    assert_int_equal(mkdir(b->archive, 0700), 0);
+    assert_int_equal(mkdir(g->world, 0700), 0);
+    assert_int_equal(mkdir(g->garbage, 0700), 0);
+    assert_true(bytes_save(g->file, "not it\n", 7, 0600));
+    assert_true(bytes_file(&pem, box_text(b, "%s/ca.pem", b->ca)));
+    assert_true(bytes_save(box_text(b, "%s/ca.pem", g->world), pem.p, pem.len, 0644));
+    assert_true(bytes_save(box_text(b, "%s/ca.pem", g->garbage), "garbage\n", 8, 0600));
+    bytes_free(&pem);
+}
+
+/* `s` with its %-letters replaced. */
+static const char *fill_in(struct box *b, const struct ground *g, const char *s)
+{
+    const char *mark = strchr(s, '%');
+    if (!mark)
+        return s;
+    const char *value = mark[1] == 'A'   ? b->archive
+                        : mark[1] == 'C' ? b->ca
+                        : mark[1] == 'F' ? g->file
+                        : mark[1] == 'W' ? g->world
+                        : mark[1] == 'G' ? g->garbage
+                                         : box_text(b, "%d", g->port);
+    return box_text(b, "%.*s%s%s", (int)(mark - s), s, value, mark + 2);
+}
+
+static void assert_message(struct run *r, const char *names, const char *const *cure)
+{
+    bool cured = false;
+    if (bytes_lines(&r->err.text) != 1)
+        fail_msg("not one line: %s", r->err.text.p);
+    if (!bytes_has(&r->err.text, names))
+        fail_msg("does not name %s: %s", names, r->err.text.p);
+    for (int i = 0; i < WAYS && cure[i]; i++)
+        cured |= bytes_has(&r->err.text, cure[i]);
+    if (!cured)
+        fail_msg("names no cure (%s ...): %s", cure[0], r->err.text.p);
+}
+
+static void test_bad_input(void **state)
+{
+    struct box *b = *state;
+    const struct row *row = b->row;
+    const char *argv[ARGS + 1] = {NULL};
+    struct ground g;
+    struct bytes before = {0}, after = {0};
+    ground_init(&g, b);
+    for (int i = 0; i < ARGS && row->args[i]; i++)
+        argv[i + 1] = fill_in(b, &g, row->args[i]);
+    box_listing(b, &before);
+    struct run *r = run_start(b, argv, -1);
+    run_wait(r, RUN_STOP_MS);
+    assert_int_equal(r->status, row->status);
+    assert_int_equal(r->out.text.len, 0);
+    assert_message(r, fill_in(b, &g, row->names), row->cure);
+    box_listing(b, &after);
+    assert_string_equal(after.p, before.p); /* nothing is left behind */
+    bytes_free(&before);
+    bytes_free(&after);
+    close(g.listener);
+    box_done(b);
+}
+
+/* ---- help ---- */
+
+static void test_help(void **state)
+{
+    static const struct {
+        const char *command, *options[20];
+    } commands[] = {
+        {"proxy",
+         {"-l", "--listen", "-d", "--archive-dir", "--no-archive", "--ca-dir", "--upstream-ca",
+          "--insecure", "--labels", "--secrets", "--handshake-timeout", "-o", "-q", "--quiet", "-v",
+          "--help", "builtin:", "tcp://"}},
+        {"serve", {"--listen", "--archive-dir", "--labels", "--secrets", "--help"}},
+        {"show", {"-d", "--archive-dir", "--labels", "--help"}},
+        {"list", {"-d", "--archive-dir", "--help"}},
+        {"ca", {"show", "export", "--ca-dir", "--help"}},
+        {"demo", {"--help"}},
+    };
+    struct box *b = *state;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        struct run *r = run_program(b, commands[i].command, "--help", NULL);
+        if (r->status != 0 || r->err.text.len)
+            fail_msg("%s --help: status %d, %s", commands[i].command, r->status, r->err.text.p);
+        for (const char *const *o = commands[i].options; *o; o++)
+            if (!bytes_has(&r->out.text, *o))
+                fail_msg("%s --help does not name %s", commands[i].command, *o);
+    }
+    struct run *r = run_program(b, "--help", NULL);
+    assert_int_equal(r->status, 0);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (!bytes_has(&r->out.text, commands[i].command))
+            fail_msg("--help does not name %s", commands[i].command);
+    struct run *none = run_start(b, (const char *const[]){NULL, NULL}, -1);
+    run_wait(none, RUN_STOP_MS);
+    assert_int_equal(none->status, 2);
+    assert_true(none->err.text.len > 0);
+    box_done(b);
+}
+
+/* ---- the CA's commands ---- */
+
+static void test_ca(void **state)
+{
+    struct box *b = *state;
+    struct stat st;
+    const char *path = box_text(b, "%s/ca.pem", b->ca);
+    struct run *show = run_program(b, "ca", "show", "--ca-dir", b->ca, NULL);
+    assert_int_equal(show->status, 0);
+    if (!bytes_has(&show->out.text, path))
+        fail_msg("ca show does not name %s: %s", path, show->out.text.p);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    const char *pem = box_ca_pem(b);
+    assert_null(strstr(pem, "PRIVATE KEY"));
+    X509 *ca = pki_parse(pem);
+    assert_int_equal(X509_check_ca(ca), 1);
+    assert_int_equal(X509_verify(ca, X509_get0_pubkey(ca)), 1);
+    X509_free(ca);
+    assert_string_equal(box_ca_pem(b), pem); /* made once */
+    box_done(b);
+}
+
+/* ---- the demo ---- */
+
+/* Replaces every `from` in `b`. */
+static void replace(struct bytes *b, const char *from, const char *to)
+{
+    struct bytes out = {0};
+    const char *p = b->p, *hit;
+    while ((hit = strstr(p, from))) {
+        bytes_add(&out, p, (size_t)(hit - p));
+        bytes_str(&out, to);
+        p = hit + strlen(from);
+    }
+    bytes_str(&out, p);
+    bytes_free(b);
+    *b = out;
+}
+
+static void test_demo(void **state)
+{
+    struct box *b = *state;
+    struct bytes file = {0}, want = {0}, got = {0};
+    struct run *demo = run_program(b, "demo", NULL);
+    assert_int_equal(demo->status, 0);
+    assert_true(bytes_file(&file, DOCUMENTED));
+    bytes_without_blank_lines(&file, &want);
+    bytes_without_blank_lines(&demo->out.text, &got);
+    replace(&got, "[redacted]", PASSWORD_B64); /* the demo hides it unless told otherwise */
+    /* The documented first section comes last on the wire. */
+    size_t first = (size_t)(strstr(want.p, "\n####") + 1 - want.p);
+    if (want.p[want.len - 1] != '\n')
+        bytes_str(&want, "\n");
+    bytes_add(&want, want.p, first);
+    bytes_drop(&want, first);
+    assert_string_equal(got.p, want.p);
+    assert_true(bytes_has(&demo->err.text, ".jsonl.gz"));
+    assert_true(bytes_has(&demo->err.text, "xmpptap show"));
+    bytes_free(&file);
+    bytes_free(&want);
+    bytes_free(&got);
+    box_done(b);
+}
+
+#define TEST(name) {#name, name, box_setup, box_teardown, NULL}
+
+static const struct CMUnitTest others[] = {
+    TEST(test_help),
+    TEST(test_ca),
+    TEST(test_demo),
+};
+#define OTHERS (sizeof(others) / sizeof(others[0]))
+
+int main(void)
+{
+    struct CMUnitTest tests[OTHERS + ROWS];
+    memcpy(tests, others, sizeof(others));
+    for (size_t i = 0; i < ROWS; i++)
+        tests[OTHERS + i] = (struct CMUnitTest){rows[i].name, test_bad_input, box_setup,
+                                                box_teardown, (void *)(uintptr_t)&rows[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
