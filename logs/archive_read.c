@@ -391,7 +391,8 @@ static int recognise(struct archive_reader *r, struct error *e)
     r->in_pos = 0;
     if (found)
         return 0;
-    return error_set(e, ERR_FORMAT, "%s: neither gzip nor JSON Lines", r->path);
+    return error_set(e, ERR_FORMAT, "%s: neither gzip nor JSON Lines; name an archive "
+                  "(*.jsonl.gz) or a folder of them", r->path);
 }
 
 struct archive_reader *archive_reader_open(const char *path, struct error *e)

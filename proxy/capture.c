@@ -93,8 +93,7 @@ static int open_sinks(const struct capture_options *o, struct capture *cap, stru
     return 0;
 }
 
-/* Everything but the loop's run. Listening first and the CA before the recorder: what fails leaves
- * nothing behind that was not there. */
+/* Everything but the loop's run, what makes nothing first: what fails leaves nothing half-made. */
 static int prepare(struct capture_options *o, struct capture *cap, struct error *e)
 {
     struct recorder_options r = {
@@ -109,12 +108,12 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
     o->proxy.wait_when_full = o->when_full == 0;
     if (!err)
         err = proxy_listen(&cap->proxy, &cap->loop, &o->proxy, e);
-    if (!err)
-        err = open_sinks(o, cap, r.sinks, e);
     if (!err) {
         cap->ca = ca_open(ca_dir, &made, e);
         err = cap->ca ? 0 : (int)e->code;
     }
+    if (!err)
+        err = open_sinks(o, cap, r.sinks, e);
     if (err) {
         for (struct sink **s = r.sinks; *s; s++)
             (*s)->close(*s);

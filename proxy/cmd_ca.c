@@ -62,8 +62,12 @@ static int run(int argc, char **argv, const struct command *c)
         break;
     }
     is_show = rest < argc && strcmp(argv[rest], "show") == 0;
-    if (rest + 1 != argc || (!is_show && strcmp(argv[rest], "export") != 0))
+    if (rest == argc)
         return usage_error(c, "say what to do: show or export");
+    if (!is_show && strcmp(argv[rest], "export") != 0)
+        return usage_error(c, "%s is not to be had; say show or export", argv[rest]);
+    if (rest + 1 < argc)
+        return usage_error(c, "%s is too much", argv[rest + 1]);
     if (!o.ca_dir)
         o.ca_dir = CA_DIR(dir, sizeof dir);
     if (!*o.ca_dir)

@@ -39,8 +39,6 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
     static struct capture cap; /* too large for a stack */
     struct error e;
 
-    if (!o->proxy.listen[0])
-        o->proxy.listen[0] = "127.0.0.1:5222";
     if (upstream_parse(upstream, &o->proxy.upstream, &e))
         return usage_error(c, "%s", e.detail);
     return capture_run(o, NULL, NULL, &cap);
@@ -49,6 +47,8 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
 static int run(int argc, char **argv, const struct command *c)
 {
     struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
+    struct sockaddr_storage address;
+    struct error e;
     int rest;
 
     switch (options_parse(c, argc, argv, &o, &rest)) {
@@ -59,6 +59,11 @@ static int run(int argc, char **argv, const struct command *c)
     case OPTIONS_OK:
         break;
     }
+    if (!o.proxy.listen[0])
+        o.proxy.listen[0] = "127.0.0.1:5222";
+    for (int i = 0; o.proxy.listen[i]; i++)
+        if (listen_parse(o.proxy.listen[i], &address, &e))
+            return usage_error(c, "%s", e.detail);
     if (c == &cmd_serve && rest < argc)
         return usage_error(c, "serve is the server itself and takes no %s", argv[rest]);
     if (c == &cmd_serve)

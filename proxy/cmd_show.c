@@ -111,10 +111,11 @@ static int run(int argc, char **argv, const struct command *c)
     if (!status)
         status = select_sessions(&st, argc - rest, argv + rest, dir, &list, &count);
     if (!status && count == 0) {
-        fputs("xmpptap: no sessions there yet; `xmpptap demo` makes one\n", stderr);
-        status = 1;
-    }
-    if (!status)
+        fputs(rest < argc ? "xmpptap: no whole record there\n"
+                          : "xmpptap: no sessions there yet; `xmpptap demo` makes one\n",
+              stderr);
+        status = rest < argc ? 0 : 1;
+    } else if (!status)
         status = print(&st, list, count, &o);
     free(list);
     store_free(&st);

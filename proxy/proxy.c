@@ -60,7 +60,7 @@ int upstream_parse(const char *text, struct upstream *u, struct error *e)
     return error_set(e, ERR_USAGE, "%s is no UPSTREAM; give tcp://HOST:PORT or builtin:", text);
 }
 
-static int parse_listen(const char *text, struct sockaddr_storage *a, struct error *e)
+int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e)
 {
     char host[64], port[8];
 
@@ -214,7 +214,7 @@ static int listen_on(struct proxy *p, const char *text, struct error *e)
 {
     uv_tcp_t *t = &p->listener[p->listeners];
     struct sockaddr_storage a;
-    int err = parse_listen(text, &a, e);
+    int err = listen_parse(text, &a, e);
 
     if (err)
         return err;
@@ -239,6 +239,11 @@ int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o
     int err = 0;
 
     *p = (struct proxy){.loop = loop, .options = o};
+    if (!o->upstream.builtin) {
+        p->upstream_tls = verify_context(o->upstream_ca, e);
+        if (!p->upstream_tls)
+            return (int)e->code;
+    }
     for (int i = 0; o->listen[i] && !err; i++)
         err = listen_on(p, o->listen[i], e);
     return err;
@@ -262,11 +267,6 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
         uv_signal_init(p->loop, &p->signals[i]);
         p->signals[i].data = p;
         uv_signal_start(&p->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
-    }
-    if (!p->options->upstream.builtin) {
-        p->upstream_tls = verify_context(p->options->upstream_ca, e);
-        if (!p->upstream_tls)
-            return (int)e->code;
     }
     for (unsigned i = 0; i < p->listeners; i++)
         message(LEVEL_INFO, PAIRS("addr", listener_name(&p->listener[i], name, sizeof name)),

@@ -9,6 +9,7 @@
 
 #include "../certs/verify.h"
 #include "../logs/message.h"
+#include "door.h"
 #include "facts.h"
 #include "server/server.h"
 
@@ -103,7 +104,7 @@ static void record_end(struct session *s)
 
     message(ordinary ? LEVEL_INFO : LEVEL_WARN,
             PAIRS("session", s->id, "side", side_name(s->end.by), "phase", s->end.phase, "reason",
-                  error_name(s->end.code)),
+                  error_name(s->end.code), "domain", s->gate.domain),
             "session over: %s", s->end.detail);
     tap_end(s->tap, now_us(), &end);
     s->tap = NULL;
@@ -476,8 +477,9 @@ static void on_up(void *arg, struct leg *l)
 }
 
 /* The first byte makes it a session. */
-static bool begin(struct session *s)
+static bool begin(struct session *s, const char *p, size_t n)
 {
+    const char *unread = door_unread(p, n);
     char own[64];
     struct event_session facts = {
         .client = s->client,
@@ -495,6 +497,9 @@ static bool begin(struct session *s)
     snprintf(s->id, sizeof s->id, "%s", tap_id(s->tap));
     message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client), "session begins, to %s",
             facts.upstream);
+    if (unread)
+        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
+                unread);
     begin_server(s);
     return !s->closing;
 }
@@ -505,7 +510,7 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
-    if (s->closing || (!s->tap && !begin(s)))
+    if (s->closing || (!s->tap && !begin(s, p, n)))
         return;
     if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);

@@ -1,7 +1,6 @@
 """Prosody with a configuration, accounts and a CA of its own in a temporary folder."""
 
 import asyncio
-import os
 import pathlib
 import re
 import signal

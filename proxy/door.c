@@ -1,0 +1,29 @@
+#include "door.h"
+
+#include <string.h>
+
+#define HTTP "this is HTTP (WebSocket, BOSH or a browser), which is not read yet: it is relayed "  \
+             "as it is. Point an XMPP client's TCP connection here"
+
+static const struct {
+    const char *bytes, *sentence;
+} doors[] = {
+    {"GET ", HTTP},
+    {"POST ", HTTP},
+    {"HEAD ", HTTP},
+    {"OPTIONS ", HTTP},
+    {"CONNECT ", HTTP},
+    {"\x16\x03", "this is TLS from the first byte (direct TLS, XEP-0368), which is not ended yet: "
+                 "it is relayed unread. Set the client to STARTTLS"},
+};
+
+const char *door_unread(const char *p, size_t n)
+{
+    for (size_t i = 0; i < sizeof doors / sizeof *doors; i++) {
+        size_t len = strlen(doors[i].bytes);
+
+        if (n >= len && memcmp(p, doors[i].bytes, len) == 0)
+            return doors[i].sentence;
+    }
+    return NULL;
+}
