@@ -199,8 +199,13 @@ static void tls_ended(struct layer *y)
         layer_up_ended(y);
         return;
     }
-    error_set(&e, ERR_TLS, "the %s closed the connection in the middle of the TLS handshake",
-              SSL_is_server(t->ssl) ? "client" : "server");
+    if (SSL_is_server(t->ssl))
+        error_set(&e, ERR_TLS, "the client closed the connection in the middle of the TLS handshake "
+                  "without saying why; most often it does not trust our CA: `xmpptap ca export` "
+                  "prints the certificate to install in it");
+    else
+        error_set(&e, ERR_TLS, "the server closed the connection in the middle of the TLS handshake; "
+                  "is it an XMPP server with TLS 1.2 or later? Its log may say more");
     leg_failed(y->leg, &e);
 }
 

@@ -17,7 +17,7 @@
 
 #define DOCUMENTED   "tests/data/trace/documented.txt"
 #define PASSWORD_B64 "AGd1YW5mZWkAZ3VhbmZlaQ=="
-#define ARGS         10
+#define ARGS         12
 #define WAYS         4 /* spellings of a cure, one of which must be there */
 
 /* ---- bad input ---- */
@@ -26,7 +26,7 @@
  * port in use, %W folder with a world-readable CA, %G folder with a garbage CA. */
 struct row {
     const char *name;
-    const char *args[ARGS];
+    const char *args[ARGS]; /* NULL behind the last */
     const char *names;      /* what the message names */
     const char *cure[WAYS];
     int status;
@@ -43,9 +43,9 @@ static const struct row rows[] = {
     {"option without its value", {"proxy", "--labels"}, "--labels", {"--help", "documented"}, 2},
     {"no such labels", {"proxy", "--labels", "klingon"}, "klingon", {"documented"}, 2},
     {"no such secrets", {"proxy", "--secrets", "maybe"}, "maybe", {"redact"}, 2},
-    {"listen address without a port", {"proxy", "-l", "nonsense"}, "nonsense",
+    {"listen address without a port", {"proxy", "-l", "nonsense", "builtin:"}, "nonsense",
      {"ADDR:PORT", "--help"}, 2},
-    {"listen port too high", {"proxy", "-l", "127.0.0.1:70000"}, "127.0.0.1:70000",
+    {"listen port too high", {"proxy", "-l", "127.0.0.1:70000", "builtin:"}, "127.0.0.1:70000",
      {"ADDR:PORT", "65535", "--help"}, 2},
     {"no such kind of upstream", {"proxy", "ftp://example.org"}, "ftp://example.org",
      {"tcp://", "--help"}, 2},
@@ -70,9 +70,9 @@ static const struct row rows[] = {
     {"CA where nothing can be made", {"ca", "show", "--ca-dir", "/proc/xmpptap"},
      "/proc/xmpptap", {"--ca-dir"}, 1},
     {"missing upstream CA", PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F.pem",
-     "builtin:"), "%F.pem", {"--upstream-ca", "PEM"}, 1},
+     "tcp://127.0.0.1:%P"), "%F.pem", {"--upstream-ca", "PEM"}, 1},
     {"garbage for an upstream CA", PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F",
-     "builtin:"), "%F", {"--upstream-ca", "PEM"}, 1},
+     "tcp://127.0.0.1:%P"), "%F", {"--upstream-ca", "PEM"}, 1},
     {"transcript into a folder that is none", PROXY("-d", "%A", "--ca-dir", "%C", "-o", "%F/o",
      "builtin:"), "%F/o", {"-o"}, 1},
     {"show of what is not there", {"show", "-d", "%A", "no-such-session"}, "no-such-session",

@@ -1,0 +1,314 @@
+/* The gate: what passes, what waits, what is refused, and when it steps aside. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "../../proxy/gate.h"
+
+#define OPEN                                                                                       \
+    "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "        \
+    "to='example.org'>"
+#define NS_TLS    "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_SASL   "urn:ietf:params:xml:ns:xmpp-sasl"
+#define STARTTLS  "<starttls xmlns='" NS_TLS "'/>"
+#define PROCEED   "<proceed xmlns='" NS_TLS "'/>"
+#define FEATURES1 "<stream:features><starttls xmlns='" NS_TLS "'/></stream:features>"
+#define FEATURES2 "<stream:features><mechanisms xmlns='" NS_SASL "'/></stream:features>"
+#define FEATURES3 "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
+#define AUTH      "<auth xmlns='" NS_SASL "' mechanism='X'>eA==</auth>"
+#define SUCCESS   "<success xmlns='" NS_SASL "'/>"
+
+struct seen {
+    struct gate gate;
+    struct reader *reader;
+    struct buf out[2]; /* what was forwarded, by direction */
+    struct buf log;    /* everything but forwarding */
+    bool server_secures, client_secures; /* at once, when asked */
+};
+
+static void note(struct seen *s, const char *what, const char *p, size_t n)
+{
+    assert_int_equal(buf_printf(&s->log, "%s[%.*s] ", what, (int)n, p), 0);
+}
+
+static void on_forward(void *arg, enum dir dir, const char *p, size_t n)
+{
+    assert_int_equal(buf_add(&((struct seen *)arg)->out[dir], p, n), 0);
+}
+
+static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
+                    size_t sent_len, const char *reason)
+{
+    struct seen *s = arg;
+
+    assert_true(strlen(reason) > 0);
+    note(s, dir == DIR_C2S ? "edit-c2s" : "edit-s2c", p, n);
+    assert_int_equal(buf_add(&s->out[dir], sent, sent_len), 0);
+}
+
+static void on_restart(void *arg, enum label_phase phase)
+{
+    note(arg, phase == PHASE_TLS ? "restart-tls" : "restart-bound", "", 0);
+}
+
+static void on_bound(void *arg)
+{
+    note(arg, "bound", "", 0);
+}
+
+static void on_secure_server(void *arg, const char *p, size_t n)
+{
+    struct seen *s = arg;
+
+    note(s, "secure-server", p, n);
+    if (s->server_secures)
+        gate_server_secured(&s->gate);
+}
+
+static void on_secure_client(void *arg, const char *p, size_t n)
+{
+    struct seen *s = arg;
+
+    note(s, "secure-client", p, n);
+    if (s->client_secures)
+        gate_client_secured(&s->gate);
+}
+
+static void on_refuse(void *arg, const char *p, size_t n)
+{
+    note(arg, "refuse", p, n);
+}
+
+static void on_aside(void *arg, enum dir dir, const struct error *e)
+{
+    (void)dir;
+    note(arg, "aside", error_name(e->code), strlen(error_name(e->code)));
+}
+
+static const struct gate_user user = {
+    .forward = on_forward,
+    .edit = on_edit,
+    .restart = on_restart,
+    .bound = on_bound,
+    .secure_server = on_secure_server,
+    .secure_client = on_secure_client,
+    .refuse = on_refuse,
+    .aside = on_aside,
+};
+
+static void begin(struct seen *s)
+{
+    *s = (struct seen){.reader = reader_new(), .server_secures = true, .client_secures = true};
+    buf_init(&s->out[0], 1 << 20);
+    buf_init(&s->out[1], 1 << 20);
+    buf_init(&s->log, 1 << 20);
+    gate_init(&s->gate, s->reader, &user, s);
+}
+
+static void finish(struct seen *s)
+{
+    gate_free(&s->gate);
+    reader_free(s->reader);
+    buf_free(&s->out[0]);
+    buf_free(&s->out[1]);
+    buf_free(&s->log);
+}
+
+static void assert_text(struct buf *b, const char *want)
+{
+    assert_int_equal(buf_add(b, "", 1), 0);
+    assert_string_equal(b->p, want);
+    b->len--;
+}
+
+/* A script: "c" or "s" lines in turn; `c2s` and `s2c` what must have gone on; `log` the rest. A
+ * piece is fed whole, or in pieces of `step` where that must make no difference. */
+struct piece {
+    enum dir dir;
+    const char *bytes;
+};
+
+static const struct row {
+    const char *name;
+    struct piece pieces[12];
+    const char *c2s, *s2c, *log;
+    bool whole; /* what was read together matters */
+} rows[] = {
+    {"login with STARTTLS",
+     {{DIR_C2S, OPEN},
+      {DIR_S2C, OPEN FEATURES1},
+      {DIR_C2S, STARTTLS},
+      {DIR_S2C, PROCEED},
+      {DIR_C2S, "\x16hello"},
+      {DIR_C2S, OPEN},
+      {DIR_S2C, OPEN FEATURES2},
+      {DIR_C2S, AUTH},
+      {DIR_S2C, SUCCESS},
+      {DIR_C2S, OPEN},
+      {DIR_S2C, OPEN FEATURES3},
+      {DIR_C2S, "<half"}},
+     OPEN STARTTLS OPEN AUTH OPEN "<half",
+     OPEN FEATURES1 PROCEED OPEN FEATURES2 SUCCESS OPEN FEATURES3,
+     "secure-server[] secure-client[\x16hello] restart-tls[] restart-bound[] aside[none] ", true},
+    {"a new stream that came before success waits for it",
+     {{DIR_C2S, OPEN AUTH "\n" OPEN "<a/>"}, {DIR_S2C, OPEN FEATURES2}, {DIR_S2C, SUCCESS}},
+     OPEN AUTH "\n" OPEN "<a/>", OPEN FEATURES2 SUCCESS, "restart-bound[] ", false},
+    {"nothing passes while the answer is owed",
+     {{DIR_C2S, OPEN AUTH "<presence/>"}, {DIR_S2C, OPEN FEATURES2}},
+     OPEN AUTH, OPEN FEATURES2, "", false},
+    {"a failure lets the client go on",
+     {{DIR_C2S, OPEN AUTH AUTH}, {DIR_S2C, OPEN "<failure xmlns='" NS_SASL "'/>"}},
+     OPEN AUTH AUTH, OPEN "<failure xmlns='" NS_SASL "'/>", "", false},
+    {"white space with starttls goes with it",
+     {{DIR_C2S, OPEN STARTTLS "\n "}},
+     OPEN STARTTLS "\n ", "", "", true},
+    {"white space behind starttls is dropped",
+     {{DIR_C2S, OPEN STARTTLS}, {DIR_C2S, "\n"}, {DIR_S2C, OPEN PROCEED}, {DIR_C2S, " \x16h"}},
+     OPEN STARTTLS, OPEN PROCEED,
+     "edit-c2s[\n] secure-server[] edit-c2s[ ] secure-client[\x16h] restart-tls[] ", true},
+    {"plaintext with starttls is refused, and starttls with it",
+     {{DIR_C2S, OPEN STARTTLS "<iq/>"}}, OPEN, "", "refuse[" STARTTLS "<iq/>] ", true},
+    {"plaintext behind starttls is refused",
+     {{DIR_C2S, OPEN STARTTLS}, {DIR_C2S, "<iq/>"}, {DIR_S2C, PROCEED}},
+     OPEN STARTTLS, "", "refuse[<iq/>] ", true},
+    {"plaintext behind proceed is refused",
+     {{DIR_C2S, OPEN STARTTLS}, {DIR_S2C, OPEN PROCEED}, {DIR_C2S, "<iq/>"}},
+     OPEN STARTTLS, OPEN PROCEED, "secure-server[] refuse[<iq/>] ", true},
+    {"what comes behind proceed is TLS",
+     {{DIR_C2S, OPEN STARTTLS}, {DIR_S2C, OPEN PROCEED "\x16 server"}},
+     OPEN STARTTLS, OPEN PROCEED, "secure-server[\x16 server] ", true},
+    {"a server that refuses TLS",
+     {{DIR_C2S, OPEN STARTTLS}, {DIR_S2C, OPEN "<failure xmlns='" NS_TLS "'/>"}, {DIR_C2S, "<a/>"}},
+     OPEN STARTTLS "<a/>", OPEN "<failure xmlns='" NS_TLS "'/>", "", true},
+    {"proceed that nobody asked for changes nothing",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN PROCEED}},
+     OPEN, OPEN PROCEED, "", false},
+    {"starttls of another namespace is nothing",
+     {{DIR_C2S, OPEN "<starttls/><iq/>"}}, OPEN "<starttls/><iq/>", "", "", false},
+    {"a prefix is not a name",
+     {{DIR_C2S, OPEN}, {DIR_C2S, "<t:starttls xmlns:t='" NS_TLS "'/>"}, {DIR_S2C, OPEN PROCEED}},
+     OPEN "<t:starttls xmlns:t='" NS_TLS "'/>", OPEN PROCEED, "secure-server[] ", false},
+    {"nothing to negotiate",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN "<stream:features/>"}, {DIR_C2S, "<ha"}},
+     OPEN "<ha", OPEN "<stream:features/>", "aside[none] ", false},
+    {"logged in by other means",
+     {{DIR_C2S, OPEN "<presence/><ha"}}, OPEN "<presence/><ha", "", "bound[] aside[none] ", false},
+    {"SASL2",
+     {{DIR_C2S, OPEN "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='X'/>"},
+      {DIR_S2C, OPEN FEATURES2 "<success xmlns='urn:xmpp:sasl:2'/>" FEATURES3 "<x"}},
+     OPEN "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='X'/>",
+     OPEN FEATURES2 "<success xmlns='urn:xmpp:sasl:2'/>" FEATURES3 "<x", "bound[] aside[none] ",
+     false},
+    {"not well-formed: both pass raw",
+     {{DIR_C2S, OPEN "<a></b><ha"}, {DIR_S2C, "x<"}},
+     OPEN "<a></b><ha", "x<", "aside[not-well-formed] ", false},
+    {"a DTD: both pass raw",
+     {{DIR_C2S, "<!DOCTYPE a>"}, {DIR_S2C, "x<"}},
+     "<!DOCTYPE a>", "x<", "aside[restricted-xml] ", false},
+    {"a half item waits", {{DIR_C2S, OPEN "<a>"}}, OPEN, "", "", false},
+    {"keepalives pass", {{DIR_C2S, OPEN " "}, {DIR_C2S, "\n"}}, OPEN " \n", "", "", false},
+};
+
+static void run(const struct row *r, size_t step, bool open_first)
+{
+    struct seen s;
+
+    begin(&s);
+    if (open_first)
+        gate_open(&s.gate);
+    for (const struct piece *p = r->pieces; p < r->pieces + 12 && p->bytes; p++) {
+        size_t len = strlen(p->bytes), at = 0;
+
+        while (at < len) {
+            size_t n = step && len - at > step ? step : len - at;
+            assert_int_equal(gate_input(&s.gate, p->dir, p->bytes + at, n), 0);
+            at += n;
+        }
+        if (p == r->pieces && !open_first) {
+            assert_int_equal(s.out[0].len, 0); /* it waits for the server's leg */
+            gate_open(&s.gate);
+        }
+    }
+    print_message("%s, steps of %zu\n", r->name, step);
+    assert_text(&s.out[0], r->c2s);
+    assert_text(&s.out[1], r->s2c);
+    assert_text(&s.log, r->log);
+    finish(&s);
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        run(&rows[i], 0, true);
+        run(&rows[i], 0, false);
+        for (size_t step = 1; step <= 5 && !rows[i].whole; step++)
+            run(&rows[i], step, true);
+    }
+}
+
+/* The domain is known while the server's leg is still being dialled. */
+static void test_domain(void **state)
+{
+    struct seen s;
+
+    (void)state;
+    begin(&s);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN, strlen(OPEN) - 1), 0);
+    assert_string_equal(s.gate.domain, "");
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, ">", 1), 0);
+    assert_string_equal(s.gate.domain, "example.org");
+    finish(&s);
+}
+
+/* What may not pass yet is held up to a bound, then its source is told to pause. */
+static void test_blocked(void **state)
+{
+    static char many[GATE_HELD_BYTES];
+    struct seen s;
+
+    (void)state;
+    memset(many, ' ', sizeof many);
+    begin(&s);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, many, sizeof many - 1), 0);
+    assert_false(gate_blocked(&s.gate, DIR_C2S));
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, many, 1), 0);
+    assert_true(gate_blocked(&s.gate, DIR_C2S));
+    gate_open(&s.gate);
+    assert_false(gate_blocked(&s.gate, DIR_C2S));
+    assert_int_equal(s.out[0].len, sizeof many);
+    finish(&s);
+}
+
+/* An item over the cap ends the gate's work; every byte goes on. */
+static void test_too_large(void **state)
+{
+    static char many[GATE_ITEM_BYTES];
+    struct seen s;
+
+    (void)state;
+    memset(many, 'x', sizeof many);
+    begin(&s);
+    gate_open(&s.gate);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN "<a>", strlen(OPEN "<a>")), 0);
+    for (size_t at = 0; at < sizeof many; at += 4096)
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, many, 4096), 0);
+    assert_text(&s.log, "aside[item-over-cap] ");
+    assert_int_equal(s.out[0].len, strlen(OPEN "<a>") + sizeof many);
+    finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_domain),
+        cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_too_large),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
