@@ -53,14 +53,9 @@ static int run(int argc, char **argv, const struct command *c)
     int rest, status;
     bool is_show;
 
-    switch (options_parse(c, argc, argv, &o, &rest)) {
-    case OPTIONS_DONE:
-        return 0;
-    case OPTIONS_BAD:
-        return 2;
-    case OPTIONS_OK:
-        break;
-    }
+    status = options_parse(c, argc, argv, &o, &rest);
+    if (status != OPTIONS_OK)
+        return status;
     is_show = rest < argc && strcmp(argv[rest], "show") == 0;
     if (rest == argc)
         return usage_error(c, "say what to do: show or export");

@@ -9,6 +9,7 @@
 
 #include "../certs/verify.h"
 #include "../logs/message.h"
+#include "address.h"
 #include "capture.h"
 #include "leg.h"
 
@@ -202,7 +203,7 @@ static int begin(void *arg, struct capture *cap)
     buf_init(&d->heard, HEARD_MAX);
     proxy_address(&cap->proxy, address, sizeof address);
     d->tls = verify_context(ca_path(cap->ca), &e);
-    if (!d->tls || !split_address(address, host, sizeof host, port, sizeof port))
+    if (!d->tls || !address_split(address, host, sizeof host, port, sizeof port))
         return 1;
     message(LEVEL_INFO, NULL, "the account is the demo's own, so its password is shown; elsewhere "
                               "secrets are redacted unless --secrets keep is given");
@@ -241,14 +242,9 @@ static int run(int argc, char **argv, const struct command *c)
     struct error e;
     int rest, status;
 
-    switch (options_parse(c, argc, argv, &o, &rest)) {
-    case OPTIONS_DONE:
-        return 0;
-    case OPTIONS_BAD:
-        return 2;
-    case OPTIONS_OK:
-        break;
-    }
+    status = options_parse(c, argc, argv, &o, &rest);
+    if (status != OPTIONS_OK)
+        return status;
     if (rest < argc)
         return usage_error(c, "%s is too much", argv[rest]);
     if (upstream_parse("builtin:", &o.proxy.upstream, &e))

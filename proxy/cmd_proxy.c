@@ -49,16 +49,11 @@ static int run(int argc, char **argv, const struct command *c)
     struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
     struct sockaddr_storage address;
     struct error e;
-    int rest;
+    int rest, status;
 
-    switch (options_parse(c, argc, argv, &o, &rest)) {
-    case OPTIONS_DONE:
-        return 0;
-    case OPTIONS_BAD:
-        return 2;
-    case OPTIONS_OK:
-        break;
-    }
+    status = options_parse(c, argc, argv, &o, &rest);
+    if (status != OPTIONS_OK)
+        return status;
     if (!o.proxy.listen[0])
         o.proxy.listen[0] = "127.0.0.1:5222";
     for (int i = 0; o.proxy.listen[i]; i++)

@@ -97,14 +97,9 @@ static int run(int argc, char **argv, const struct command *c)
     size_t count = 0;
     int rest, status;
 
-    switch (options_parse(c, argc, argv, &o, &rest)) {
-    case OPTIONS_DONE:
-        return 0;
-    case OPTIONS_BAD:
-        return 2;
-    case OPTIONS_OK:
-        break;
-    }
+    status = options_parse(c, argc, argv, &o, &rest);
+    if (status != OPTIONS_OK)
+        return status;
     store_init(&st);
     reading_store(&o.reading, dir, sizeof dir);
     status = reading_open(&st, &o.reading, argc - rest, argv + rest);

@@ -123,8 +123,7 @@ static void build(const struct command *c, struct option *longs, char *shorts)
     shorts[s] = '\0';
 }
 
-enum options_result options_parse(const struct command *c, int argc, char **argv, void *into,
-                                  int *rest)
+int options_parse(const struct command *c, int argc, char **argv, void *into, int *rest)
 {
     struct option longs[ROWS_MAX + 2];
     char shorts[2 * ROWS_MAX + 2];
@@ -138,17 +137,18 @@ enum options_result options_parse(const struct command *c, int argc, char **argv
 
         if (got == HELP) {
             print_help(c);
-            return OPTIONS_DONE;
+            return 0;
         }
         if (got == '?' || got == ':') {
-            usage_error(c, got == ':' ? "%s needs a value" : "unknown option %s",
-                        argv[optind - 1]);
-            return OPTIONS_BAD;
+            const char *what = argv[optind - 1];
+
+            return got == ':' ? usage_error(c, "%s needs a value", what)
+                              : usage_error(c, "unknown option %s", what);
         }
         for (int n = 0; r->name && r->letter != got && HELP + 1 + n != got; n++)
             r++;
         if (r->name && set_value(c, r, (char *)into + r->offset, optarg))
-            return OPTIONS_BAD;
+            return 2;
     }
     *rest = optind;
     return OPTIONS_OK;

@@ -36,12 +36,11 @@ struct command {
     int (*run)(int argc, char **argv, const struct command *c);
 };
 
-enum options_result { OPTIONS_OK, OPTIONS_DONE, OPTIONS_BAD };
+#define OPTIONS_OK (-1)
 
-/* Reads argv[1...] into `into`; `*rest` is the index of the first that is no option. OPTIONS_DONE:
- * --help was printed, exit 0. OPTIONS_BAD: said on standard error what and what to do, exit 2. */
-enum options_result options_parse(const struct command *c, int argc, char **argv, void *into,
-                                  int *rest);
+/* Reads argv[1...] into `into`; `*rest` is the index of the first that is no option. OPTIONS_OK, or
+ * the exit status: 0 when --help was printed, 2 when it was said what is wrong. */
+int options_parse(const struct command *c, int argc, char **argv, void *into, int *rest);
 
 /* "xmpptap: TEXT; see `xmpptap NAME --help`" on standard error; returns 2. */
 int usage_error(const struct command *c, const char *fmt, ...) PRINTF_LIKE(2, 3);

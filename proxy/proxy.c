@@ -8,6 +8,7 @@
 
 #include "../certs/verify.h"
 #include "../logs/message.h"
+#include "address.h"
 #include "session.h"
 
 #define BACKLOG 1024
@@ -22,29 +23,6 @@ int64_t now_us(void)
 
 /* ---- addresses ---- */
 
-bool split_address(const char *text, char *host, size_t host_size, char *port, size_t port_size)
-{
-    const char *colon = strrchr(text, ':'), *from = text, *to = colon;
-
-    if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-        strtoul(colon + 1, NULL, 10) > 65535)
-        return false;
-    if (*text == '[') {
-        from++;
-        to--;
-        if (to <= from || *to != ']')
-            return false;
-    } else if (memchr(text, ':', (size_t)(colon - text))) {
-        return false; /* an IPv6 address stands in brackets */
-    }
-    if (to <= from || (size_t)(to - from) >= host_size || strlen(colon + 1) >= port_size)
-        return false;
-    memcpy(host, from, (size_t)(to - from));
-    host[to - from] = '\0';
-    memcpy(port, colon + 1, strlen(colon + 1) + 1);
-    return true;
-}
-
 int upstream_parse(const char *text, struct upstream *u, struct error *e)
 {
     *u = (struct upstream){.text = text};
@@ -54,7 +32,7 @@ int upstream_parse(const char *text, struct upstream *u, struct error *e)
         return 0;
     }
     if (strncmp(text, "tcp://", 6) == 0 &&
-        split_address(text + 6, u->host, sizeof u->host, u->port, sizeof u->port) &&
+        address_split(text + 6, u->host, sizeof u->host, u->port, sizeof u->port) &&
         strcmp(u->port, "0") != 0)
         return 0;
     return error_set(e, ERR_USAGE, "%s is no UPSTREAM; give tcp://HOST:PORT or builtin:", text);
@@ -62,15 +40,8 @@ int upstream_parse(const char *text, struct upstream *u, struct error *e)
 
 int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e)
 {
-    char host[64], port[8];
-
-    if (split_address(text, host, sizeof host, port, sizeof port)) {
-        int number = (int)strtoul(port, NULL, 10);
-
-        if (uv_ip4_addr(host, number, (struct sockaddr_in *)a) == 0 ||
-            uv_ip6_addr(host, number, (struct sockaddr_in6 *)a) == 0)
-            return 0;
-    }
+    if (address_parse(text, a))
+        return 0;
     return error_set(e, ERR_USAGE,
                      "%s is no address to listen on; give ADDR:PORT, such as 127.0.0.1:5222 or "
                      "[::1]:5222", text);
@@ -78,20 +49,11 @@ int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e)
 
 static const char *listener_name(const uv_tcp_t *t, char *out, size_t size)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     int len = sizeof a;
-    char host[INET6_ADDRSTRLEN];
-    bool v6;
 
-    out[0] = '\0';
-    if (uv_tcp_getsockname(t, (struct sockaddr *)&a, &len) ||
-        uv_ip_name((struct sockaddr *)&a, host, sizeof host))
-        return out;
-    v6 = a.ss_family == AF_INET6;
-    snprintf(out, size, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
-             ntohs(v6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                      : ((struct sockaddr_in *)&a)->sin_port));
-    return out;
+    uv_tcp_getsockname(t, (struct sockaddr *)&a, &len);
+    return address_text(&a, out, size);
 }
 
 const char *proxy_address(const struct proxy *p, char *out, size_t size)

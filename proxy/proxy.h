@@ -55,9 +55,6 @@ int upstream_parse(const char *text, struct upstream *u, struct error *e) MUST_C
 /* "ADDR:PORT" of this machine to a socket's address. ERR_USAGE with `e` filled. */
 int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e) MUST_CHECK;
 
-/* "ADDR:PORT", "[ADDR]:PORT" to host and port. False if it is neither. */
-bool split_address(const char *text, char *host, size_t host_size, char *port, size_t port_size);
-
 /* Opens the listeners; connections wait until the loop runs. Errors: ERR_USAGE, ERR_CA
  * (--upstream-ca), ERR_IO (names the address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */
 int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)

@@ -5,24 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
-
-#include "../certs/verify.h"
 #include "../logs/message.h"
 #include "door.h"
-#include "facts.h"
+#include "secure.h"
 #include "server/server.h"
 
 #define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
 #define GOODBYE_MS    2000  /* both sides, once the session is closing */
 
-#define CLIENT(s) (&(s)->leg[SIDE_CLIENT])
-#define SERVER(s) (&(s)->leg[SIDE_SERVER])
-
-#define TLS_FAILURE "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
-
 static const struct leg_user leg_events;
-static const struct gate_user gate_events;
 
 static enum side side_of(const struct session *s, const struct leg *l)
 {
@@ -48,7 +39,7 @@ static const char *phase_name(const struct session *s)
 
 static void on_timer(uv_timer_t *timer);
 
-static void wait_for(struct session *s, enum session_wait wait, unsigned ms)
+void session_wait(struct session *s, enum session_wait wait, unsigned ms)
 {
     s->wait = wait;
     s->pending_before = leg_pending(CLIENT(s)) + leg_pending(SERVER(s));
@@ -92,7 +83,8 @@ static void record_waiting(struct session *s)
         const char *p = gate_waiting(&s->gate, (enum dir)i, &n);
 
         if (n)
-            gate_events.edit(s, (enum dir)i, p, n, "", 0, "not sent on: the session ended first");
+            session_edit(s, (enum dir)i, p, n, "", 0,
+                         "not sent on: the session ended first");
     }
 }
 
@@ -152,7 +144,7 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     for (int i = 0; i < 2; i++)
         if (!s->gone[i])
             leg_shut(&s->leg[i]);
-    wait_for(s, WAIT_GOODBYE, GOODBYE_MS);
+    session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
     session_reading(s); /* what still comes is read and dropped, until the peer closes too */
     finish_if_over(s);
 }
@@ -232,10 +224,9 @@ static void on_forward(void *arg, enum dir dir, const char *p, size_t n)
     send_to(s, dir, p, n);
 }
 
-static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
-                    size_t sent_len, const char *reason)
+void session_edit(struct session *s, enum dir dir, const char *p, size_t n, const char *sent,
+                  size_t sent_len, const char *reason)
 {
-    struct session *s = arg;
     struct mark m = {.kind = MARK_EDIT, .dir = dir, .bytes = n, .sent = sent,
                      .sent_len = sent_len, .reason = reason};
 
@@ -244,6 +235,12 @@ static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char
         record(s, dir, p, n);
     if (sent_len)
         send_to(s, dir, sent, sent_len);
+}
+
+static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
+                    size_t sent_len, const char *reason)
+{
+    session_edit(arg, dir, p, n, sent, sent_len, reason);
 }
 
 static void on_restart(void *arg, enum label_phase phase)
@@ -285,124 +282,8 @@ static void on_refuse(void *arg, const char *p, size_t n)
                        .reason = why};
 
     tap_mark(s->tap, now_us(), &raw);
-    on_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
+    session_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
     session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
-}
-
-/* ---- TLS ---- */
-
-/* The name asked for by the client, or what UPSTREAM names. */
-static const char *domain(const struct session *s)
-{
-    return *s->gate.domain ? s->gate.domain : s->proxy->options->upstream.host;
-}
-
-static void mark_tls(struct session *s, enum side side, const char *verify, const char *error)
-{
-    struct tls_facts facts;
-    struct mark m = {.kind = MARK_TLS};
-
-    tls_facts(&facts, leg_ssl(&s->leg[side]), &m.u.tls);
-    m.u.tls.side = side;
-    m.u.tls.ok = !*error;
-    m.u.tls.verify = verify;
-    m.u.tls.error = error;
-    tap_mark(s->tap, now_us(), &m);
-}
-
-/* The server's leg cannot be secured: the client gets <failure/> for its <proceed/>. */
-static void refuse_tls(struct session *s, enum side by, const struct error *e)
-{
-    struct buf *proceed = &s->gate.proceed;
-
-    mark_tls(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail);
-    on_edit(s, DIR_S2C, proceed->p, proceed->len, TLS_FAILURE, sizeof TLS_FAILURE - 1,
-            error_text(e->code));
-    s->gone[SIDE_SERVER] = e->code != ERR_CERTIFICATE;
-    session_close(s, by, e->code, "%s", e->detail);
-}
-
-static void on_secure_server(void *arg, const char *p, size_t n)
-{
-    struct session *s = arg;
-    SSL *ssl = NULL;
-
-    wait_for(s, WAIT_SERVER_TLS, s->proxy->options->handshake_s * 1000);
-    if (!leg_is_embedded(SERVER(s))) {
-        ssl = SSL_new(s->proxy->upstream_tls);
-        if (!ssl || !tls_set_name(ssl, domain(s))) {
-            SSL_free(ssl);
-            session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-            return;
-        }
-        SSL_set_connect_state(ssl);
-    }
-    if (leg_push_tls(SERVER(s), ssl))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-    else
-        leg_inject(SERVER(s), p, n);
-}
-
-static void server_secured(struct session *s)
-{
-    struct error e = {0};
-    SSL *ssl = leg_ssl(SERVER(s));
-
-    if (ssl) {
-        int err = verify_peer(ssl, domain(s), &e);
-
-        if (err && !s->proxy->options->insecure) {
-            refuse_tls(s, SIDE_PROXY, &e);
-            return;
-        }
-        if (err)
-            message(LEVEL_WARN,
-                    PAIRS("session", s->id, "side", "server", "phase", "tls-handshake", "reason",
-                          error_name(ERR_CERTIFICATE)),
-                    "ignored because of --insecure: %s", e.detail);
-        mark_tls(s, SIDE_SERVER, err ? e.detail : "ok", "");
-    }
-    wait_for(s, WAIT_CLIENT_TLS, s->proxy->options->handshake_s * 1000);
-    gate_server_secured(&s->gate);
-}
-
-static void on_secure_client(void *arg, const char *p, size_t n)
-{
-    struct session *s = arg;
-    struct error e;
-    SSL *server = leg_ssl(SERVER(s));
-    X509 *cert = server ? SSL_get1_peer_certificate(server) : NULL;
-    SSL_CTX *ctx = ca_leaf_context(s->proxy->ca, domain(s), cert, &e);
-    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
-
-    X509_free(cert);
-    SSL_CTX_free(ctx);
-    if (!ctx) {
-        session_close(s, SIDE_PROXY, e.code, "%s", e.detail);
-        return;
-    }
-    if (ssl)
-        SSL_set_accept_state(ssl);
-    if (!ssl || leg_push_tls(CLIENT(s), ssl))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-    else
-        leg_inject(CLIENT(s), p, n);
-}
-
-static void on_secured(void *arg, struct leg *l)
-{
-    struct session *s = arg;
-
-    if (s->closing)
-        return;
-    if (side_of(s, l) == SIDE_SERVER) {
-        server_secured(s);
-    } else {
-        mark_tls(s, SIDE_CLIENT, "", "");
-        wait_for(s, WAIT_NOTHING, 0);
-        gate_client_secured(&s->gate);
-    }
-    flush(s);
 }
 
 /* ---- the server's leg begins ---- */
@@ -412,7 +293,7 @@ static void other_side(struct session *s, enum side side)
 {
     gate_eof(&s->gate, dir_from(side));
     leg_shut(&s->leg[side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT]);
-    wait_for(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+    session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
 }
 
 /* What a client gets that no server answers (RFC 6120 §4.9.3.15). */
@@ -439,9 +320,9 @@ static void tell_unreachable(struct session *s, const char *detail)
                           "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
                           "</stream:stream>");
     gate_stop(&s->gate);
-    on_edit(s, DIR_C2S, p, n, "", 0, reason);
+    session_edit(s, DIR_C2S, p, n, "", 0, reason);
     if (!err)
-        on_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
+        session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
     buf_free(&b);
     gate_free(&s->gate); /* it was recorded just now, and not sent */
     session_close(s, SIDE_PROXY, ERR_UNREACHABLE,
@@ -456,7 +337,7 @@ static void begin_server(struct session *s)
                                .reader = s->proxy->reader};
     int err;
 
-    wait_for(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
+    session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
     err = u->builtin ? leg_serve(SERVER(s), &o) : leg_dial(SERVER(s), u->host, u->port);
     if (err)
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
@@ -469,7 +350,7 @@ static void on_up(void *arg, struct leg *l)
     (void)l;
     if (s->closing)
         return;
-    wait_for(s, WAIT_NOTHING, 0);
+    session_wait(s, WAIT_NOTHING, 0);
     gate_open(&s->gate);
     if (s->eof[SIDE_CLIENT])
         other_side(s, SIDE_CLIENT);
@@ -505,6 +386,29 @@ static bool begin(struct session *s, const char *p, size_t n)
 }
 
 /* ---- what the legs say ---- */
+
+static void on_secured(void *arg, struct leg *l)
+{
+    struct session *s = arg;
+
+    if (s->closing)
+        return;
+    if (side_of(s, l) == SIDE_SERVER)
+        secure_server_done(s);
+    else
+        secure_client_done(s);
+    flush(s);
+}
+
+static void on_secure_server(void *arg, const char *p, size_t n)
+{
+    secure_server(arg, p, n);
+}
+
+static void on_secure_client(void *arg, const char *p, size_t n)
+{
+    secure_client(arg, p, n);
+}
 
 static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
@@ -547,10 +451,10 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         s->gone[side] = true;
         tell_unreachable(s, e->detail);
     } else if (s->gate.phase == GATE_TLS_SERVER && side == SIDE_SERVER) {
-        refuse_tls(s, SIDE_SERVER, e);
+        secure_refused(s, SIDE_SERVER, e);
     } else {
         if (s->gate.phase == GATE_TLS_CLIENT && side == SIDE_CLIENT && leg_ssl(l))
-            mark_tls(s, side, "", e->detail);
+            secure_record(s, side, "", e->detail);
         s->gone[side] = true;
         session_close(s, side, e->code, "%s", e->detail);
     }
@@ -578,7 +482,7 @@ static void on_timer(uv_timer_t *timer)
         error_set(&e, ERR_TIMEOUT, "the server did not finish the TLS handshake within "
                   "--handshake-timeout (%u s); is it overloaded, or is a firewall in between?",
                   s->proxy->options->handshake_s);
-        refuse_tls(s, SIDE_SERVER, &e);
+        secure_refused(s, SIDE_SERVER, &e);
         break;
     case WAIT_CLIENT_TLS:
         session_close(s, SIDE_CLIENT, ERR_TIMEOUT, "the client did not finish the TLS handshake "
@@ -587,7 +491,7 @@ static void on_timer(uv_timer_t *timer)
     case WAIT_OTHER_SIDE:
         /* A slow reader that gets on is no reason to end. */
         if (leg_pending(CLIENT(s)) + leg_pending(SERVER(s)) < s->pending_before)
-            wait_for(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+            session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
         else
             session_close(s, SIDE_PROXY, ERR_TIMEOUT, NULL);
         break;

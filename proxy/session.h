@@ -55,6 +55,18 @@ void session_accept(struct proxy *p, uv_stream_t *listener);
 void session_close(struct session *s, enum side by, enum error_code code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 
+/* ---- for the parts of a session ---- */
+
+#define CLIENT(s) (&(s)->leg[SIDE_CLIENT])
+#define SERVER(s) (&(s)->leg[SIDE_SERVER])
+
+/* From now on its timer runs for `wait`. */
+void session_wait(struct session *s, enum session_wait wait, unsigned ms);
+
+/* `p` was received and is recorded; `sent` goes on instead, maybe nothing. */
+void session_edit(struct session *s, enum dir dir, const char *p, size_t n, const char *sent,
+                  size_t sent_len, const char *reason);
+
 /* Reads where it may: after anything that changes what is pending, held or full. */
 void session_reading(struct session *s);
 

@@ -1,9 +1,9 @@
 /* tcp.c: the TCP layer at the bottom of a leg. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../decoder/buf.h"
+#include "address.h"
 #include "leg.h"
 
 #define READ_BYTES (64u << 10)
@@ -353,21 +353,12 @@ static const struct layer_ops tcp_ops = {
 const char *tcp_name(const struct layer *y, bool peer, char *out, size_t size)
 {
     const struct tcp *t = (const struct tcp *)y;
-    struct sockaddr_storage a;
-    int len = sizeof a, err;
-    char host[INET6_ADDRSTRLEN] = "";
-    bool v6;
+    struct sockaddr_storage a = {0};
+    int len = sizeof a;
 
-    out[0] = '\0';
-    if (!t || !t->open)
-        return out;
-    err = peer ? uv_tcp_getpeername(&t->handle, (struct sockaddr *)&a, &len)
-               : uv_tcp_getsockname(&t->handle, (struct sockaddr *)&a, &len);
-    if (err || uv_ip_name((struct sockaddr *)&a, host, sizeof host))
-        return out;
-    v6 = a.ss_family == AF_INET6;
-    snprintf(out, size, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
-             ntohs(v6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                      : ((struct sockaddr_in *)&a)->sin_port));
-    return out;
+    if (t && t->open && peer)
+        uv_tcp_getpeername(&t->handle, (struct sockaddr *)&a, &len);
+    else if (t && t->open)
+        uv_tcp_getsockname(&t->handle, (struct sockaddr *)&a, &len);
+    return address_text(&a, out, size);
 }
