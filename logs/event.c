@@ -1,5 +1,7 @@
 #include "event.h"
 
+#include <time.h>
+
 static const char *const kind_names[EVENT_KINDS] = {
     [EVENT_SESSION] = "session",     [EVENT_TLS] = "tls",     [EVENT_STREAM] = "stream",
     [EVENT_STANZA] = "stanza",       [EVENT_SPACE] = "space", [EVENT_EDIT] = "edit",
@@ -27,4 +29,12 @@ const char *side_name(enum side side)
 const char *event_name(enum event_kind kind)
 {
     return (unsigned)kind < EVENT_KINDS ? kind_names[kind] : "unknown";
+}
+
+int64_t event_now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }

@@ -118,6 +118,9 @@ struct event {
     } u;
 };
 
+/* Unix time now, in microseconds. Any thread. */
+int64_t event_now_us(void);
+
 /* "c2s", "s2c". "client", "server", "proxy". "session", "tls", ... Borrowed for ever. */
 const char *dir_name(enum dir dir);
 const char *side_name(enum side side);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "message.h"
 #include "queue.h"
@@ -17,6 +16,7 @@
 #define TICK_MS       100
 #define STRINGS_MAX   16
 #define QUIET_TICKS   20 /* ticks without an entry before the thread sleeps until one comes */
+#define SAY_AGAIN_US  10000000 /* a sink that keeps failing is reported this often */
 
 enum entry_kind { ENTRY_DATA, ENTRY_MARK };
 
@@ -30,6 +30,7 @@ struct recorder {
     /* The recorder's thread only. */
     struct reader *reader;
     int error;                  /* the first that a sink gave */
+    int64_t said_us[SINKS_MAX]; /* when a sink's failure was last reported */
 };
 
 /* Made and named by the loop; from then on all but `id` and `lost` is the recorder thread's, which
@@ -228,25 +229,29 @@ void recorder_publish(struct recorder *r)
 
 /* ---- the recorder's thread ---- */
 
-static void sink_failed(struct recorder *r, struct sink *s, int err)
+static void sink_failed(struct recorder *r, size_t i, int err)
 {
+    const struct error *e = &r->options.sinks[i]->error;
+    int64_t now = event_now_us();
+
     if (r->error == 0)
         r->error = err;
-    if (s->error.code) {
-        message(LEVEL_ERROR, PAIRS("reason", error_name(s->error.code)), "%s", s->error.detail);
-        s->error.code = ERR_NONE; /* said */
-    }
+    if (e->code == ERR_NONE || (r->said_us[i] && now - r->said_us[i] < SAY_AGAIN_US))
+        return;
+    r->said_us[i] = now;
+    message(LEVEL_ERROR, PAIRS("reason", error_name(e->code)), "%s", e->detail);
 }
 
 static void on_event(void *arg, struct event *ev)
 {
     struct tap *t = arg;
+    struct sink **sinks = t->recorder->options.sinks;
 
     tally_event(&t->tally, ev);
-    for (struct sink **s = t->recorder->options.sinks; *s; s++) {
-        int err = (*s)->event(*s, ev);
+    for (size_t i = 0; sinks[i]; i++) {
+        int err = sinks[i]->event(sinks[i], ev);
         if (err)
-            sink_failed(t->recorder, *s, err);
+            sink_failed(t->recorder, i, err);
     }
 }
 
@@ -281,20 +286,14 @@ static void handle(struct recorder *r, struct entry *e)
         tap_free(t);
 }
 
-static int64_t now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 static void tick(struct recorder *r)
 {
-    for (struct sink **s = r->options.sinks; *s; s++) {
-        int err = (*s)->tick ? (*s)->tick(*s, now_us()) : 0;
+    struct sink **sinks = r->options.sinks;
+
+    for (size_t i = 0; sinks[i]; i++) {
+        int err = sinks[i]->tick ? sinks[i]->tick(sinks[i], event_now_us()) : 0;
         if (err)
-            sink_failed(r, *s, err);
+            sink_failed(r, i, err);
     }
 }
 
@@ -314,7 +313,7 @@ static void work(struct recorder *r, struct block *b)
 static void *run(void *arg)
 {
     struct recorder *r = arg;
-    int64_t ticked = now_us();
+    int64_t ticked = event_now_us();
     bool closed = false;
     int quiet = 0;
 
@@ -324,9 +323,9 @@ static void *run(void *arg)
         quiet = b ? 0 : quiet + 1;
         if (b)
             work(r, b);
-        if (!b || now_us() - ticked >= TICK_MS * 1000) {
+        if (!b || event_now_us() - ticked >= TICK_MS * 1000) {
             tick(r);
-            ticked = now_us();
+            ticked = event_now_us();
         }
     }
     return NULL;
@@ -355,7 +354,7 @@ static void run_id(char id[9])
     unsigned char random[8];
 
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
-        uint64_t t = (uint64_t)now_us();
+        uint64_t t = (uint64_t)event_now_us();
         memcpy(random, &t, sizeof random);
     }
     for (int i = 0; i < 8; i++)

@@ -13,6 +13,7 @@
 #define RECORDER_QUEUE_BYTES (32u << 20)
 #define RECORDER_PUBLISH_MS  20 /* how often to call recorder_publish() while it is needed */
 #define TAP_ID_MAX           32
+#define SINKS_MAX            4
 
 struct recorder;
 struct tap; /* one session's */
@@ -20,7 +21,7 @@ struct tap; /* one session's */
 struct recorder_options {
     struct decoder_options decoder;
     size_t queue_bytes;      /* 0: RECORDER_QUEUE_BYTES */
-    struct sink *sinks[4];   /* taken; NULL-ended */
+    struct sink *sinks[SINKS_MAX]; /* taken; NULL-ended */
     void (*room)(void *arg); /* recorder's thread: the queue that was full is half empty; or NULL */
     void *room_arg;
 };

@@ -25,6 +25,7 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
 
     signal(SIGPIPE, SIG_IGN); /* writing tells */
+    signal(SIGXFSZ, SIG_IGN);
     if (strcmp(name, "--version") == 0) {
         puts("xmpptap " XMPPTAP_VERSION);
         return 0;

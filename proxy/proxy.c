@@ -1,10 +1,8 @@
 #include "proxy.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../certs/verify.h"
 #include "../logs/message.h"
@@ -12,14 +10,6 @@
 #include "session.h"
 
 #define BACKLOG 1024
-
-int64_t now_us(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 /* ---- addresses ---- */
 

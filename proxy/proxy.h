@@ -80,7 +80,4 @@ void proxy_room(void *arg);
 /* The recorder took bytes: is its queue full? Then all sessions pause. */
 void proxy_check_queue(struct proxy *p);
 
-/* Unix time, microseconds. Any thread. */
-int64_t now_us(void);
-
 #endif

@@ -22,7 +22,7 @@ void secure_record(struct session *s, enum side side, const char *verify, const 
     m.u.tls.ok = !*error;
     m.u.tls.verify = verify;
     m.u.tls.error = error;
-    tap_mark(s->tap, now_us(), &m);
+    tap_mark(s->tap, event_now_us(), &m);
 }
 
 void secure_refused(struct session *s, enum side by, const struct error *e)

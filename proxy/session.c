@@ -98,7 +98,7 @@ static void record_end(struct session *s)
             PAIRS("session", s->id, "side", side_name(s->end.by), "phase", s->end.phase, "reason",
                   error_name(s->end.code), "domain", s->gate.domain),
             "session over: %s", s->end.detail);
-    tap_end(s->tap, now_us(), &end);
+    tap_end(s->tap, event_now_us(), &end);
     s->tap = NULL;
 }
 
@@ -202,10 +202,10 @@ static void record(struct session *s, enum dir dir, const char *p, size_t n)
         if (s->unrecorded[i]) {
             struct mark gap = {.kind = MARK_GAP, .dir = (enum dir)i, .bytes = s->unrecorded[i]};
 
-            tap_mark(s->tap, now_us(), &gap);
+            tap_mark(s->tap, event_now_us(), &gap);
             s->unrecorded[i] = 0;
         }
-    tap_data(s->tap, dir, now_us(), p, n);
+    tap_data(s->tap, dir, event_now_us(), p, n);
 }
 
 static void send_to(struct session *s, enum dir dir, const char *p, size_t n)
@@ -230,7 +230,7 @@ void session_edit(struct session *s, enum dir dir, const char *p, size_t n, cons
     struct mark m = {.kind = MARK_EDIT, .dir = dir, .bytes = n, .sent = sent,
                      .sent_len = sent_len, .reason = reason};
 
-    tap_mark(s->tap, now_us(), &m);
+    tap_mark(s->tap, event_now_us(), &m);
     if (n)
         record(s, dir, p, n);
     if (sent_len)
@@ -248,7 +248,7 @@ static void on_restart(void *arg, enum label_phase phase)
     struct session *s = arg;
     struct mark m = {.kind = MARK_RESTART, .phase = phase};
 
-    tap_mark(s->tap, now_us(), &m);
+    tap_mark(s->tap, event_now_us(), &m);
 }
 
 static void on_bound(void *arg)
@@ -256,7 +256,7 @@ static void on_bound(void *arg)
     struct session *s = arg;
     struct mark m = {.kind = MARK_BOUND};
 
-    tap_mark(s->tap, now_us(), &m);
+    tap_mark(s->tap, event_now_us(), &m);
 }
 
 static void on_aside(void *arg, enum dir dir, const struct error *e)
@@ -281,7 +281,7 @@ static void on_refuse(void *arg, const char *p, size_t n)
     struct mark raw = {.kind = MARK_RAW, .dir = DIR_C2S, .code = ERR_BEHIND_STARTTLS,
                        .reason = why};
 
-    tap_mark(s->tap, now_us(), &raw);
+    tap_mark(s->tap, event_now_us(), &raw);
     session_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
     session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
 }
@@ -369,7 +369,7 @@ static bool begin(struct session *s, const char *p, size_t n)
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
-    s->tap = tap_open(s->proxy->recorder, now_us(), &facts);
+    s->tap = tap_open(s->proxy->recorder, event_now_us(), &facts);
     if (!s->tap) {
         message(LEVEL_ERROR, PAIRS("reason", error_name(ERR_NOMEM)), "no memory for a session");
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);

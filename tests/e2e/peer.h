@@ -12,15 +12,15 @@
 #include "bytes.h"
 
 struct peer {
-    const char *name;   /* for messages; borrowed */
-    int fd;             /* -1: closed */
-    SSL *ssl;           /* owned; NULL before TLS */
-    int timeout_ms;     /* limit of each operation */
-    size_t write_max;   /* most bytes one peer_send() hands to the socket or to TLS; 0: all */
-    size_t wire_max;    /* most bytes of TLS records in one write(2); 0: all */
-    bool reset;         /* the end came as a TCP reset */
-    struct bytes in;    /* read, not yet asked for */
-    char sni[256];      /* name the client sent in TLS, "" if none */
+    const char *name; /* for messages; borrowed */
+    int fd;           /* -1: closed */
+    SSL *ssl;         /* owned; NULL before TLS */
+    int timeout_ms;   /* limit of each operation */
+    size_t write_max; /* most bytes one peer_send() hands to the socket or to TLS; 0: all */
+    size_t wire_max;  /* most bytes of TLS records in one write(2); 0: all */
+    bool reset;       /* the end came as a TCP reset */
+    struct bytes in;  /* read, not yet asked for */
+    char sni[256];    /* name the client sent in TLS, "" if none */
     char error[400];
 };
 

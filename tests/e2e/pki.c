@@ -94,9 +94,9 @@ SSL_CTX *pki_server(const struct pki *pki, enum pki_leaf leaf, int version)
     bool self = leaf == LEAF_SELF_SIGNED;
     EVP_PKEY *key = EVP_EC_gen("P-256");
     assert_non_null(key);
-    X509 *cert = issue(key, leaf == LEAF_WRONG_NAME ? "elsewhere.example" : DOMAIN,
-                       self ? NULL : by->ca, self ? NULL : by->ca_key,
-                       leaf == LEAF_EXPIRED ? -2 : 30);
+    X509 *cert =
+        issue(key, leaf == LEAF_WRONG_NAME ? "elsewhere.example" : DOMAIN, self ? NULL : by->ca,
+              self ? NULL : by->ca_key, leaf == LEAF_EXPIRED ? -2 : 30);
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     assert_non_null(ctx);
     set_version(ctx, version);

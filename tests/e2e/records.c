@@ -232,8 +232,7 @@ static void add_base64(struct bytes *out, const struct bytes *text)
     free(raw);
 }
 
-void records_bytes(const struct records *r, const char *session, const char *dir,
-                   struct bytes *out)
+void records_bytes(const struct records *r, const char *session, const char *dir, struct bytes *out)
 {
     bytes_add(out, "", 0);
     for (size_t i = 0; i < r->lines; i++) {

@@ -162,9 +162,8 @@ struct run *run_command(struct box *b, ...)
 
 struct run *run_proxy(struct box *b, int upstream_port, ...)
 {
-    const char *argv[RUN_ARGS] = {NULL,       "proxy",         "-l",          "127.0.0.1:0",
-                                  "-d",       b->archive,      "--ca-dir",    b->ca,
-                                  "--upstream-ca", b->upstream_ca};
+    const char *argv[RUN_ARGS] = {NULL,       "proxy",    "-l",  "127.0.0.1:0",   "-d",
+                                  b->archive, "--ca-dir", b->ca, "--upstream-ca", b->upstream_ca};
     va_list args;
     va_start(args, upstream_port);
     size_t n = take_args(argv, 10, args);

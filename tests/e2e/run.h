@@ -34,7 +34,7 @@ struct collector {
 
 struct run {
     struct box *box;
-    pid_t pid; /* 0: never started, or its end has been seen */
+    pid_t pid;  /* 0: never started, or its end has been seen */
     int status; /* exit status; 128 + signal if it was killed */
     int port;   /* where it listens */
     struct collector out, err;

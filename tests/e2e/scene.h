@@ -10,14 +10,14 @@
 #include "login.h"
 #include "run.h"
 
-#define SCENE_PEAK_KIB        (150 * 1024) /* the program's memory, at its most */
-#define SCENE_PING_MS         1000         /* the longest a ping may take */
-#define SCENE_HANDSHAKE       "3"          /* --handshake-timeout of the scene's proxy, seconds */
+#define SCENE_PEAK_KIB  (150 * 1024) /* the program's memory, at its most */
+#define SCENE_PING_MS   1000         /* the longest a ping may take */
+#define SCENE_HANDSHAKE "3"          /* --handshake-timeout of the scene's proxy, seconds */
 
 /* Sends from a thread of its own, in pieces, counting. */
 struct sender {
     pthread_t thread;
-    struct peer *peer; /* borrowed; the thread's until sender_join() */
+    struct peer *peer;  /* borrowed; the thread's until sender_join() */
     struct bytes bytes; /* borrowed likewise */
     bool started;
     atomic_size_t sent;
@@ -27,7 +27,7 @@ struct sender {
 struct scene {
     struct box *box;
     struct run *proxy;
-    int listener, port;        /* the server's */
+    int listener, port; /* the server's */
     SSL_CTX *client_ctx, *server_ctx;
     struct peer client, server;
     struct sender sender;

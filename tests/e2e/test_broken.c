@@ -249,7 +249,7 @@ static void test_http(void **state)
     struct scene *s = scene_start(*state);
     scene_connect(s);
     PEER_OK(&s->client, peer_sends(&s->client, "GET /xmpp-websocket HTTP/1.1\r\nHost: " DOMAIN
-                                             "\r\nUpgrade: websocket\r\n\r\n"));
+                                               "\r\nUpgrade: websocket\r\n\r\n"));
     run_says(s->proxy, "HTTP");
     peer_close(&s->client);
     scene_stop(s);

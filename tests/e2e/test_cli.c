@@ -32,8 +32,14 @@ struct row {
     int status;
 };
 
-#define HELP {"--help", "xmpptap help"}
-#define PROXY(...) {"proxy", "-l", "127.0.0.1:0", __VA_ARGS__}
+#define HELP                                                                                       \
+    {                                                                                              \
+        "--help", "xmpptap help"                                                                   \
+    }
+#define PROXY(...)                                                                                 \
+    {                                                                                              \
+        "proxy", "-l", "127.0.0.1:0", __VA_ARGS__                                                  \
+    }
 
 static const struct row rows[] = {
     {"no such command", {"frobnicate"}, "frobnicate", HELP, 2},
@@ -43,40 +49,87 @@ static const struct row rows[] = {
     {"option without its value", {"proxy", "--labels"}, "--labels", {"--help", "documented"}, 2},
     {"no such labels", {"proxy", "--labels", "klingon"}, "klingon", {"documented"}, 2},
     {"no such secrets", {"proxy", "--secrets", "maybe"}, "maybe", {"redact"}, 2},
-    {"listen address without a port", {"proxy", "-l", "nonsense", "builtin:"}, "nonsense",
-     {"ADDR:PORT", "--help"}, 2},
-    {"listen port too high", {"proxy", "-l", "127.0.0.1:70000", "builtin:"}, "127.0.0.1:70000",
-     {"ADDR:PORT", "65535", "--help"}, 2},
-    {"no such kind of upstream", {"proxy", "ftp://example.org"}, "ftp://example.org",
-     {"tcp://", "--help"}, 2},
-    {"upstream without a port that is one", {"proxy", "tcp://127.0.0.1:many"}, "many",
-     {"tcp://", "PORT", "--help"}, 2},
-    {"two upstreams", {"proxy", "builtin:", "tcp://127.0.0.1:5222"}, "tcp://127.0.0.1:5222",
-     {"--help", "one"}, 2},
-    {"port in use", {"proxy", "-l", "127.0.0.1:%P", "-d", "%A", "--ca-dir", "%C", "builtin:"},
-     "127.0.0.1:%P", {"-l", "--listen"}, 1},
-    {"CA that others can read", PROXY("-d", "%A", "--ca-dir", "%W", "builtin:"), "%W",
-     {"chmod"}, 1},
-    {"ca show of a CA that others can read", {"ca", "show", "--ca-dir", "%W"}, "%W",
-     {"chmod"}, 1},
-    {"garbage for a CA", PROXY("-d", "%A", "--ca-dir", "%G", "builtin:"), "%G",
-     {"--ca-dir", "remove", "delete", "move"}, 1},
-    {"archive below a file", PROXY("-d", "%F/archive", "--ca-dir", "%C", "builtin:"),
-     "%F/archive", {"-d", "--archive-dir", "--no-archive"}, 1},
-    {"archive where nothing can be made", PROXY("-d", "/proc/xmpptap", "--ca-dir", "%C",
-     "builtin:"), "/proc/xmpptap", {"-d", "--archive-dir", "--no-archive"}, 1},
-    {"CA below a file", PROXY("-d", "%A", "--ca-dir", "%F/ca", "builtin:"), "%F/ca",
-     {"--ca-dir"}, 1},
-    {"CA where nothing can be made", {"ca", "show", "--ca-dir", "/proc/xmpptap"},
-     "/proc/xmpptap", {"--ca-dir"}, 1},
-    {"missing upstream CA", PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F.pem",
-     "tcp://127.0.0.1:%P"), "%F.pem", {"--upstream-ca", "PEM"}, 1},
-    {"garbage for an upstream CA", PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F",
-     "tcp://127.0.0.1:%P"), "%F", {"--upstream-ca", "PEM"}, 1},
-    {"transcript into a folder that is none", PROXY("-d", "%A", "--ca-dir", "%C", "-o", "%F/o",
-     "builtin:"), "%F/o", {"-o"}, 1},
-    {"show of what is not there", {"show", "-d", "%A", "no-such-session"}, "no-such-session",
-     {"xmpptap list", "list"}, 1},
+    {"listen address without a port",
+     {"proxy", "-l", "nonsense", "builtin:"},
+     "nonsense",
+     {"ADDR:PORT", "--help"},
+     2},
+    {"listen port too high",
+     {"proxy", "-l", "127.0.0.1:70000", "builtin:"},
+     "127.0.0.1:70000",
+     {"ADDR:PORT", "65535", "--help"},
+     2},
+    {"no such kind of upstream",
+     {"proxy", "ftp://example.org"},
+     "ftp://example.org",
+     {"tcp://", "--help"},
+     2},
+    {"upstream without a port that is one",
+     {"proxy", "tcp://127.0.0.1:many"},
+     "many",
+     {"tcp://", "PORT", "--help"},
+     2},
+    {"two upstreams",
+     {"proxy", "builtin:", "tcp://127.0.0.1:5222"},
+     "tcp://127.0.0.1:5222",
+     {"--help", "one"},
+     2},
+    {"port in use",
+     {"proxy", "-l", "127.0.0.1:%P", "-d", "%A", "--ca-dir", "%C", "builtin:"},
+     "127.0.0.1:%P",
+     {"-l", "--listen"},
+     1},
+    {"CA that others can read",
+     PROXY("-d", "%A", "--ca-dir", "%W", "builtin:"),
+     "%W",
+     {"chmod"},
+     1},
+    {"ca show of a CA that others can read", {"ca", "show", "--ca-dir", "%W"}, "%W", {"chmod"}, 1},
+    {"garbage for a CA",
+     PROXY("-d", "%A", "--ca-dir", "%G", "builtin:"),
+     "%G",
+     {"--ca-dir", "remove", "delete", "move"},
+     1},
+    {"archive below a file",
+     PROXY("-d", "%F/archive", "--ca-dir", "%C", "builtin:"),
+     "%F/archive",
+     {"-d", "--archive-dir", "--no-archive"},
+     1},
+    {"archive where nothing can be made",
+     PROXY("-d", "/proc/xmpptap", "--ca-dir", "%C", "builtin:"),
+     "/proc/xmpptap",
+     {"-d", "--archive-dir", "--no-archive"},
+     1},
+    {"CA below a file",
+     PROXY("-d", "%A", "--ca-dir", "%F/ca", "builtin:"),
+     "%F/ca",
+     {"--ca-dir"},
+     1},
+    {"CA where nothing can be made",
+     {"ca", "show", "--ca-dir", "/proc/xmpptap"},
+     "/proc/xmpptap",
+     {"--ca-dir"},
+     1},
+    {"missing upstream CA",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F.pem", "tcp://127.0.0.1:%P"),
+     "%F.pem",
+     {"--upstream-ca", "PEM"},
+     1},
+    {"garbage for an upstream CA",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--upstream-ca", "%F", "tcp://127.0.0.1:%P"),
+     "%F",
+     {"--upstream-ca", "PEM"},
+     1},
+    {"transcript into a folder that is none",
+     PROXY("-d", "%A", "--ca-dir", "%C", "-o", "%F/o", "builtin:"),
+     "%F/o",
+     {"-o"},
+     1},
+    {"show of what is not there",
+     {"show", "-d", "%A", "no-such-session"},
+     "no-such-session",
+     {"xmpptap list", "list"},
+     1},
     {"show of what is no archive", {"show", "%F"}, "%F", {"archive", ".jsonl.gz", "list"}, 1},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -261,7 +314,10 @@ static void test_demo(void **state)
     box_done(b);
 }
 
-#define TEST(name) {#name, name, box_setup, box_teardown, NULL}
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name, box_setup, box_teardown, NULL                                                 \
+    }
 
 static const struct CMUnitTest others[] = {
     TEST(test_help),

@@ -12,10 +12,10 @@
 #include "records.h"
 #include "scene.h"
 
-#define MESSAGE     "<message to='x@" DOMAIN "'><body>in the clear</body></message>"
-#define SLOW_BYTES  (64u << 20)
-#define STALLED_MS  400
-#define LONG_MS     120000
+#define MESSAGE    "<message to='x@" DOMAIN "'><body>in the clear</body></message>"
+#define SLOW_BYTES (64u << 20)
+#define STALLED_MS 400
+#define LONG_MS    120000
 
 /* ---- what the hostile client sends ---- */
 
@@ -326,7 +326,10 @@ static void test_slow_server(void **state)
     slow_reader(*state, false);
 }
 
-#define TEST(name) {#name, name, box_setup, box_teardown, NULL}
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name, box_setup, box_teardown, NULL                                                 \
+    }
 
 static const struct CMUnitTest others[] = {
     TEST(test_plaintext_with_starttls),
@@ -344,7 +347,7 @@ int main(void)
     struct CMUnitTest tests[OTHERS + ROWS];
     memcpy(tests, others, sizeof(others));
     for (size_t i = 0; i < ROWS; i++)
-        tests[OTHERS + i] = (struct CMUnitTest){rows[i].name, test_relayed, box_setup,
-                                                box_teardown, (void *)(uintptr_t)&rows[i]};
+        tests[OTHERS + i] = (struct CMUnitTest){rows[i].name, test_relayed, box_setup, box_teardown,
+                                                (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

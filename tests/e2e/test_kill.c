@@ -24,7 +24,7 @@
 #define MEMBERS       3     /* times the file must have grown before the kill */
 #define GROW_MS       20000
 #define STUCK_STOP_MS 3000
-#define PIPE_MESSAGES 1500  /* of each session: several MiB of transcript */
+#define PIPE_MESSAGES 1500 /* of each session: several MiB of transcript */
 
 /* One client that sends messages, waiting for each to come back from the server. */
 struct chatter {
@@ -193,8 +193,15 @@ static void assert_cuts(struct box *b, const struct bytes *file, off_t whole)
 {
     const char *dir = box_text(b, "%s/cut", b->root);
     const char *path = box_text(b, "%s/cut.jsonl.gz", dir);
-    size_t cuts[] = {file->len - 1,     file->len - 9, file->len / 2,    file->len / 3,
-                     (size_t)whole - 1, (size_t)whole, (size_t)whole + 1, 100, 12};
+    size_t cuts[] = {file->len - 1,
+                     file->len - 9,
+                     file->len / 2,
+                     file->len / 3,
+                     (size_t)whole - 1,
+                     (size_t)whole,
+                     (size_t)whole + 1,
+                     100,
+                     12};
     assert_int_equal(mkdir(dir, 0700), 0);
     for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
         size_t n = cuts[i] < file->len ? cuts[i] : file->len;
@@ -328,8 +335,10 @@ static struct run *proxy_on_pipe(struct box *b, int upstream_port, int *read_end
     int fds[2];
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     *read_end = fds[0];
-    const char *argv[] = {NULL, "proxy", "-l", "127.0.0.1:0", "-d", b->archive, "--ca-dir", b->ca,
-                          box_text(b, "tcp://127.0.0.1:%d", upstream_port), NULL};
+    const char *argv[] = {NULL,          "proxy", "-l",
+                          "127.0.0.1:0", "-d",    b->archive,
+                          "--ca-dir",    b->ca,   box_text(b, "tcp://127.0.0.1:%d", upstream_port),
+                          NULL};
     struct run *proxy = run_start(b, argv, fds[1]);
     close(fds[1]);
     run_listening(proxy);

@@ -14,11 +14,11 @@
 #include "records.h"
 #include "run.h"
 
-#define LOGINS        2000
-#define AT_A_TIME     8
-#define LOGIN_MS      10000
+#define LOGINS         2000
+#define AT_A_TIME      8
+#define LOGIN_MS       10000
 #define RSS_GROWTH_KIB (4 * 1024)
-#define SETTLE_MS     10000
+#define SETTLE_MS      10000
 
 /* Clients that log in, one after the other each, until `left` is used up. */
 struct crowd {

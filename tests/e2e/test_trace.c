@@ -100,8 +100,8 @@ static void assert_documented(const struct bytes *transcript)
     while (i < want.len && i < got.len && want.p[i] == got.p[i])
         i++;
     if (i < want.len || i < got.len)
-        fail_msg("the transcript differs at byte %zu: expected\n%.300s\ngot\n%.300s", i,
-                 want.p + i, got.p + i);
+        fail_msg("the transcript differs at byte %zu: expected\n%.300s\ngot\n%.300s", i, want.p + i,
+                 got.p + i);
     bytes_free(&want);
     bytes_free(&got);
 }
@@ -114,8 +114,7 @@ struct play {
     int listener, port;
 };
 
-static void play_init(struct play *p, struct box *b, int version, size_t write_max,
-                      size_t wire_max)
+static void play_init(struct play *p, struct box *b, int version, size_t write_max, size_t wire_max)
 {
     peer_init(&p->client, "client");
     peer_init(&p->server, "server");

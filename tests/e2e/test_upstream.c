@@ -213,7 +213,10 @@ static void test_distrusting_client(void **state)
     box_done(b);
 }
 
-#define TEST(name) {#name, name, box_setup, box_teardown, NULL}
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name, box_setup, box_teardown, NULL                                                 \
+    }
 
 static const struct CMUnitTest others[] = {
     TEST(test_stopped_server),
@@ -230,8 +233,8 @@ int main(void)
     for (size_t i = 0; i < ROWS; i++) {
         void *row = (void *)(uintptr_t)&rows[i];
         snprintf(insecure[i], sizeof(insecure[i]), "%s, --insecure", rows[i].name);
-        tests[OTHERS + 2 * i] = (struct CMUnitTest){rows[i].name, test_bad_certificate, box_setup,
-                                                    box_teardown, row};
+        tests[OTHERS + 2 * i] =
+            (struct CMUnitTest){rows[i].name, test_bad_certificate, box_setup, box_teardown, row};
         tests[OTHERS + 2 * i + 1] =
             (struct CMUnitTest){insecure[i], test_insecure, box_setup, box_teardown, row};
     }
