@@ -113,12 +113,13 @@ static void put_end(struct text *x, const struct event_end *end, bool verbose)
     text_end(x);
 }
 
-/* `#-- TIME DIR N bytes[, +WAIT ms after #RE]` */
+/* `#-- #N TIME DIR SIZE bytes[, +WAIT ms after #RE]` */
 static void put_comment(struct text *x, const struct event *ev, const char *more)
 {
     uint64_t us = ev->wait_us > 0 ? (uint64_t)ev->wait_us : 0; /* an archive may hold anything */
 
     text_begin(x, TEXT_NOTE);
+    text_put(x, "#%" PRIu64 " ", ev->n);
     text_time(x, ev->time_us);
     text_put(x, " %s %" PRIu64 " bytes", dir_name(ev->dir), (uint64_t)ev->len + ev->withheld);
     if (ev->re)

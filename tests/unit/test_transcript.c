@@ -493,7 +493,7 @@ static const struct scene scenes[] = {
      "#-- violation (client, offset 0): over its cap\n#--| [redacted: 8 bytes]\n"},
     {"verbose",
      VERBOSE,
-     {{WIRE(EVENT_STANZA, "1", DIR_S2C, "roster.result", ROSTER), .re = 3, .wait_us = 12034,
+     {{WIRE(EVENT_STANZA, "1", DIR_S2C, "roster.result", ROSTER), .n = 7, .re = 3, .wait_us = 12034,
        .time_us = 1700000000000001},
       {WIRE(EVENT_SPACE, "1", DIR_C2S, NULL, "\n "), .time_us = -1},
       {WIRE(EVENT_STANZA, "1", DIR_C2S, "sasl.auth", "<auth>[redacted]</auth>")},
@@ -509,9 +509,9 @@ static const struct scene scenes[] = {
                  .account = "a@b",
                  .duration_us = 61005000,
                  .count = {{.bytes = 5}, {.bytes = 6, .edited = true, .sent_bytes = 4}}}}},
-     "####server returns it\n#-- 2023-11-14T22:13:20.000001Z s2c 5 bytes, +12.034 ms after "
-     "#3\n" ROSTER "\n\n#-- 1969-12-31T23:59:59.999999Z c2s 2 bytes, white space\n\n\n"
-     "####client starts SASL\n#-- 1970-01-01T00:00:00.000000Z c2s 23 bytes\n"
+     "####server returns it\n#-- #7 2023-11-14T22:13:20.000001Z s2c 5 bytes, +12.034 ms after "
+     "#3\n" ROSTER "\n\n#-- #0 1969-12-31T23:59:59.999999Z c2s 2 bytes, white space\n\n\n"
+     "####client starts SASL\n#-- #0 1970-01-01T00:00:00.000000Z c2s 23 bytes\n"
      "<auth>[redacted]</auth>\n\n"
      "#-- edit c2s #1: r; 4 bytes sent instead\n#--| #a\n#--| b\n"
      "#-- tls client: handshake done, cipher X, verification ok\n"
