@@ -139,6 +139,8 @@ static int finish(struct capture *cap)
             snprintf(cap->archive_file, sizeof cap->archive_file, "%s", archive_path(cap->archive));
         err = recorder_stop(cap->recorder);
     }
+    if (cap->proxy.abandoned)
+        return err ? 1 : 0;
     ca_free(cap->ca);
     uv_loop_close(&cap->loop);
     return err ? 1 : 0;

@@ -9,7 +9,8 @@
 #include "address.h"
 #include "session.h"
 
-#define BACKLOG 1024
+#define BACKLOG       1024
+#define STOP_LIMIT_MS 5000
 
 /* ---- addresses ---- */
 
@@ -118,8 +119,17 @@ static void close_handles(struct proxy *p)
     close_handle((uv_handle_t *)&p->publish);
     close_handle((uv_handle_t *)&p->prepare);
     close_handle((uv_handle_t *)&p->room);
+    close_handle((uv_handle_t *)&p->stop_limit);
     for (int i = 0; i < 2; i++)
         close_handle((uv_handle_t *)&p->signals[i]);
+}
+
+static void on_stop_limit(uv_timer_t *timer)
+{
+    struct proxy *p = timer->data;
+
+    p->abandoned = true;
+    uv_stop(p->loop);
 }
 
 void proxy_stop(struct proxy *p)
@@ -129,6 +139,7 @@ void proxy_stop(struct proxy *p)
     if (p->stopping)
         return;
     p->stopping = true;
+    uv_timer_start(&p->stop_limit, on_stop_limit, STOP_LIMIT_MS, 0);
     for (unsigned i = 0; i < p->listeners; i++)
         close_handle((uv_handle_t *)&p->listener[i]);
     for (struct session *s = p->sessions; s; s = next) {
@@ -211,6 +222,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
     if (!p->reader)
         return error_set(e, ERR_NOMEM, "no memory to start");
     uv_timer_init(p->loop, &p->publish);
+    uv_timer_init(p->loop, &p->stop_limit);
+    p->stop_limit.data = p;
     uv_prepare_init(p->loop, &p->prepare);
     uv_async_init(p->loop, &p->room, on_room);
     p->publish.data = p->prepare.data = p->room.data = p;
@@ -228,8 +241,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 
 void proxy_free(struct proxy *p)
 {
-    if (!p->loop)
-        return;
+    if (!p->loop || p->abandoned)
+        return; /* abandoned: its handles go with the process */
     close_handles(p);
     uv_run(p->loop, UV_RUN_DEFAULT);
     SSL_CTX_free(p->upstream_tls);

@@ -41,12 +41,14 @@ struct proxy {
     unsigned long empty;        /* connections without a byte */
     bool starved;               /* the recorder's queue is full: nobody reads */
     bool stopping;
+    bool abandoned;             /* something held the loop beyond the stop's limit */
     unsigned listeners;
     uv_tcp_t listener[LISTENERS_MAX];
     uv_timer_t publish;
     uv_prepare_t prepare;
     uv_async_t room;
     uv_signal_t signals[2];
+    uv_timer_t stop_limit;
 };
 
 /* "tcp://HOST:PORT" or "builtin:" to `u`. ERR_USAGE with `e` filled. */
@@ -68,7 +70,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 /* "ADDR:PORT" of the first listener. Returns `out`. */
 const char *proxy_address(const struct proxy *p, char *out, size_t size);
 
-/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. */
+/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out, after five
+ * seconds at the latest: a name look-up that hangs in the system's resolver cannot be cancelled. */
 void proxy_stop(struct proxy *p);
 
 /* After the loop has run out. */

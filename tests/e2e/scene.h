@@ -34,6 +34,7 @@ struct scene {
     /* The session beside: */
     pthread_t pinger, answerer;
     struct peer ping_client, ping_server;
+    long ping_limit_ms; /* SCENE_PING_MS, unless the test has a reason */
     bool pinging;
     atomic_bool stop, ping_failed;
     atomic_int pings;
