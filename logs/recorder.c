@@ -39,6 +39,8 @@ struct tap {
     struct recorder *recorder;
     char id[TAP_ID_MAX];
     uint64_t lost[2];           /* loop: bytes that found no memory */
+    atomic_size_t queued;       /* bytes in the queue */
+    atomic_bool starved;        /* the loop has stopped reading it */
     struct decoder *decoder;
     struct tally tally;
     int64_t began_us;
@@ -93,6 +95,7 @@ static struct entry *push(struct tap *t, enum entry_kind kind, enum dir dir, int
         e->dir = dir;
         e->time_us = t_us;
         e->owner = t;
+        atomic_fetch_add(&t->queued, len);
     }
     return e;
 }
@@ -217,6 +220,19 @@ bool recorder_full(struct recorder *r)
     return true;
 }
 
+bool tap_full(struct tap *t)
+{
+    size_t limit = t->recorder->options.queue_bytes / 8;
+
+    if (atomic_load(&t->queued) < limit)
+        return false;
+    queue_publish(t->recorder->queue);
+    atomic_store(&t->starved, true);
+    if (atomic_load(&t->queued) <= limit / 2 && atomic_exchange(&t->starved, false))
+        return false; /* see recorder_full() */
+    return true;
+}
+
 bool recorder_pending(const struct recorder *r)
 {
     return queue_pending(r->queue);
@@ -262,10 +278,20 @@ static void tap_free(struct tap *t)
     free(t);
 }
 
+static void room(struct recorder *r)
+{
+    if (r->options.room)
+        r->options.room(r->options.room_arg);
+}
+
 static void handle(struct recorder *r, struct entry *e)
 {
     struct tap *t = e->owner;
     struct mark m;
+
+    if (atomic_fetch_sub(&t->queued, e->len) - e->len <= r->options.queue_bytes / 16 &&
+        atomic_exchange(&t->starved, false))
+        room(r);
 
     if (e->kind == ENTRY_DATA) {
         if (t->decoder)
@@ -306,8 +332,8 @@ static void work(struct recorder *r, struct block *b)
     }
     queue_return(r->queue, b);
     if (queue_bytes(r->queue) <= r->options.queue_bytes / 2 &&
-        atomic_exchange(&r->starved, false) && r->options.room)
-        r->options.room(r->options.room_arg);
+        atomic_exchange(&r->starved, false))
+        room(r);
 }
 
 static void *run(void *arg)

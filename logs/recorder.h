@@ -22,7 +22,7 @@ struct recorder_options {
     struct decoder_options decoder;
     size_t queue_bytes;      /* 0: RECORDER_QUEUE_BYTES */
     struct sink *sinks[SINKS_MAX]; /* taken; NULL-ended */
-    void (*room)(void *arg); /* recorder's thread: the queue that was full is half empty; or NULL */
+    void (*room)(void *arg); /* recorder's thread: what was full is half empty; or NULL */
     void *room_arg;
 };
 
@@ -36,7 +36,7 @@ void recorder_join(struct recorder *r);
  * gave. Taps not ended are lost without their `end`. */
 int recorder_stop(struct recorder *r);
 
-bool recorder_full(struct recorder *r);    /* stop reading; `room` will be called */
+bool recorder_full(struct recorder *r);    /* all stop reading; `room` will be called */
 bool recorder_pending(const struct recorder *r);
 void recorder_publish(struct recorder *r); /* what was given so far may be read */
 
@@ -47,6 +47,10 @@ const char *tap_id(const struct tap *t); /* "q7xk3mza-12"; unique across runs an
 /* Without memory the bytes are lost to the record and a gap says so. */
 void tap_data(struct tap *t, enum dir dir, int64_t t_us, const char *p, size_t n);
 void tap_mark(struct tap *t, int64_t t_us, const struct mark *m);
+
+/* This session alone holds an eighth of the queue: it stops reading, so that no session can make
+ * the others wait; `room` will be called. */
+bool tap_full(struct tap *t);
 
 /* The session is over: its `end`. The tap must not be used again. */
 void tap_end(struct tap *t, int64_t t_us, const struct event_end *end);

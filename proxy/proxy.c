@@ -80,7 +80,7 @@ static void on_room(uv_async_t *async)
 {
     struct proxy *p = async->data;
 
-    p->starved = false;
+    p->starved = recorder_full(p->recorder);
     all_reading(p);
 }
 

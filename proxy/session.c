@@ -527,7 +527,8 @@ static const struct gate_user gate_events = {
 
 void session_reading(struct session *s)
 {
-    bool stop = s->proxy->starved && s->proxy->options->wait_when_full && !s->closing;
+    bool stop = s->proxy->options->wait_when_full &&
+                (s->proxy->starved || (s->tap && tap_full(s->tap)));
 
     for (int i = 0; i < 2; i++) {
         bool pause = stop || s->leg[!i].above_water || gate_blocked(&s->gate, dir_from((enum side)i));

@@ -206,6 +206,51 @@ static void test_full(void **state)
     sem_destroy(&room);
 }
 
+/* One session alone is told to stop long before it can make the others wait. */
+static void test_one_full(void **state)
+{
+    struct recorder_options o;
+    struct tap *greedy, *other;
+    struct recorder *r;
+    unsigned given = 0;
+    sem_t gate, room;
+    struct check c;
+    char item[64];
+
+    (void)state;
+    sem_init(&gate, 0, 0);
+    sem_init(&room, 0, 0);
+    begin(&c, &o);
+    c.gate = &gate;
+    o.queue_bytes = 256 << 10;
+    o.room = on_room;
+    o.room_arg = &room;
+    r = recorder_start(&o);
+    assert_non_null(r);
+    greedy = open_tap(r);
+    other = open_tap(r);
+    data(greedy, DIR_C2S, OPEN);
+    while (!tap_full(greedy)) {
+        snprintf(item, sizeof item, "<a n='%u'/>", given++);
+        data(greedy, DIR_C2S, item);
+        assert_true(given < 100000);
+    }
+    assert_false(recorder_full(r));
+    assert_false(tap_full(other));
+    for (unsigned i = 0; i < given + 5; i++)
+        sem_post(&gate);
+    wait_for(&room);
+    assert_false(tap_full(greedy));
+    end_tap(greedy);
+    end_tap(other);
+    recorder_join(r);
+    recorder_stop(r);
+    assert_false(c.wrong);
+    assert_int_equal(c.stanzas[0], given);
+    sem_destroy(&gate);
+    sem_destroy(&room);
+}
+
 static void hex(const char *text, char out[65])
 {
     unsigned char md[SHA256_DIGEST_LENGTH];
@@ -289,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_one_full),
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_edited_digest),
     };
