@@ -329,7 +329,7 @@ int verify_peer(SSL *ssl, const char *domain, struct error *e)
 
 enum peer { CLIENT, SERVER };
 
-#define TRUST_US    "install our CA in the client: xmpptap ca export, xmpptap ca help-trust"
+#define TRUST_US    "install our CA in the client: `xmpptap ca export` prints its certificate"
 #define TRUST_MAYBE "if it does not trust us yet, " TRUST_US
 #define CLIENT_LOG  "the client's own log may tell more"
 #define SERVER_LOG  "the server's own log may tell more"

@@ -466,6 +466,12 @@ static void on_drained(void *arg, struct leg *l)
     session_reading(arg);
 }
 
+/* A slow reader that still takes what is pending is no reason to end. */
+static bool gets_on(struct session *s)
+{
+    return leg_pending(CLIENT(s)) + leg_pending(SERVER(s)) < s->pending_before;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct session *s = timer->data;
@@ -489,14 +495,16 @@ static void on_timer(uv_timer_t *timer)
                       "within --handshake-timeout (%u s)", s->proxy->options->handshake_s);
         break;
     case WAIT_OTHER_SIDE:
-        /* A slow reader that gets on is no reason to end. */
-        if (leg_pending(CLIENT(s)) + leg_pending(SERVER(s)) < s->pending_before)
+        if (gets_on(s))
             session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
         else
             session_close(s, SIDE_PROXY, ERR_TIMEOUT, NULL);
         break;
     case WAIT_GOODBYE:
-        finish(s);
+        if (gets_on(s) && !s->proxy->stopping)
+            session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+        else
+            finish(s);
         break;
     }
 }

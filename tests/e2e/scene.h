@@ -11,7 +11,7 @@
 #include "run.h"
 
 #define SCENE_PEAK_KIB  (150 * 1024) /* the program's memory, at its most */
-#define SCENE_PING_MS   1000         /* the longest a ping may take */
+#define SCENE_PING_MS   3000         /* the longest a ping may take */
 #define SCENE_HANDSHAKE "3"          /* --handshake-timeout of the scene's proxy, seconds */
 
 /* Sends from a thread of its own, in pieces, counting. */
