@@ -182,7 +182,8 @@ empty :=
 TIDY  := $(subst $(empty) $(empty),$(comma),$(strip -* bugprone-* clang-analyzer-* \
          -bugprone-easily-swappable-parameters -bugprone-narrowing-conversions \
          -bugprone-implicit-widening-of-multiplication-result -bugprone-not-null-terminated-result \
-         -bugprone-suspicious-string-compare -clang-analyzer-optin.performance.Padding \
+         -bugprone-suspicious-string-compare -bugprone-sizeof-expression \
+         -clang-analyzer-optin.performance.Padding \
          -clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling \
          -clang-analyzer-valist.Uninitialized))
 

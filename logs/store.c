@@ -55,6 +55,7 @@ static size_t *slot_of(const struct store *st, const char *id)
 static int grow(struct store *st)
 {
     size_t n = st->slots ? st->slots : FIRST_SESSIONS;
+    bool old = st->session != NULL;
     struct store_session *sessions = realloc(st->session, n * sizeof *sessions);
     size_t *slot;
 
@@ -67,7 +68,7 @@ static int grow(struct store *st)
     free(st->slot);
     st->slot = slot;
     st->slots = 2 * n;
-    for (size_t i = 0; i < st->sessions; i++)
+    for (size_t i = 0; old && i < st->sessions; i++)
         *slot_of(st, st->session[i].id) = i + 1;
     return 0;
 }
@@ -83,7 +84,7 @@ static struct store_session *add(struct store *st, const char *id)
 {
     struct store_session *s;
 
-    if (2 * st->sessions >= st->slots && grow(st))
+    if ((!st->session || 2 * st->sessions >= st->slots) && grow(st))
         return NULL;
     s = &st->session[st->sessions];
     *s = (struct store_session){.id = strdup(id), .account = strdup(""), .detail = strdup("")};

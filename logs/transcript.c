@@ -403,6 +403,7 @@ static int transcript_close(struct sink *sink)
         while (t->sessions[i]) { /* those without an end */
             struct session *s = t->sessions[i];
             struct page before = t->page;
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): session_drop() unlinks what it frees */
             if (!err && (s->unshown[0] || s->unshown[1])) {
                 turn_to(t, s);
                 err = write_text(t, s, &before) == ERR_IO ? ERR_IO : 0;

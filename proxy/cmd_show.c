@@ -1,4 +1,5 @@
 /* cmd_show.c: `xmpptap show`: captured sessions as a transcript. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,14 @@ static int select_sessions(const struct store *st, int n, char **args, const cha
     return 0;
 }
 
+/* `show | head`: whoever read has seen enough, which is no error worth a sentence. */
+static bool reader_gone(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 static int print(const struct store *st, struct store_session **list, size_t count,
                  const struct show_options *o)
 {
@@ -74,16 +83,20 @@ static int print(const struct store *st, struct store_session **list, size_t cou
     struct out *out = out_new(STDOUT_FILENO, false, OUT_WAIT, OUT_BUFFER_BYTES);
     struct sink *s = out ? transcript_new(out, &t, 0) : NULL;
     struct error e = {0};
-    int err = s ? 0 : error_set(&e, ERR_NOMEM, "no memory to show");
+    int err = 0;
 
+    if (!s) {
+        fputs("xmpptap: no memory to show\n", stderr);
+        return 1;
+    }
     for (size_t i = 0; i < count && !err; i++) {
         err = store_read(st, list[i], on_event, s, &e);
         if (err && s->error.code)
             e = s->error;
     }
-    if (err)
+    if (err && !reader_gone())
         fprintf(stderr, "xmpptap: %s\n", *e.detail ? e.detail : error_text((enum error_code)err));
-    if (s && s->close(s) && !err)
+    if (s->close(s) && !err)
         err = ERR_IO;
     return err ? 1 : 0;
 }

@@ -105,7 +105,7 @@ static const char *attrs_of(const struct tag *t)
 static bool has_attr(const struct tag *t, const struct tag_attr *wanted)
 {
     const char *p = attrs_of(t);
-    struct tag_attr a;
+    struct tag_attr a = {0};
 
     while (next_attr(&p, t->end, &a))
         if (a.name_len == wanted->name_len && memcmp(a.name, wanted->name, a.name_len) == 0)
@@ -172,7 +172,7 @@ int markup_open(struct buf *out, const struct item *it, unsigned node)
 int markup_rest(struct buf *out, const struct item *it, unsigned node, const struct buf *root,
                 bool readdress)
 {
-    struct tag tags[LEVELS];
+    struct tag tags[LEVELS] = {0};
     unsigned n = tags_around(it, node, root, tags);
     const char *p = attrs_of(&tags[0]);
     struct tag_attr a;
