@@ -22,6 +22,7 @@ struct way {
     struct scan scan;
     struct reader_stream stream;
     struct buf item;          /* the unfinished item's bytes */
+    bool suspect;             /* the violation under way names a password */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
     enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
@@ -198,14 +199,20 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- violations ---- */
 
-/* Bytes that cannot be read as an item. Before the login is over they may hold a password that no
- * reader can find in them: then only their length is kept. */
+/* Bytes that cannot be read as an item may hold a password that no reader can find in them: before
+ * the login is over, and wherever the word stands in them, only their length is kept. */
 static void violation(struct decoder *d, enum dir dir, enum error_code code, uint64_t offset,
                       bool more, const char *detail, const char *p, size_t n)
 {
-    bool withhold = d->options.redact && d->phase != PHASE_BOUND;
-    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir, .data = withhold ? NULL : p,
-                       .len = withhold ? 0 : n, .withheld = withhold ? n : 0};
+    struct way *w = &d->way[dir];
+    bool named = n >= 8 && memmem(p, n, "assword", 7), withhold;
+    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir};
+
+    w->suspect = named || (more && w->suspect);
+    withhold = d->options.redact && (d->phase != PHASE_BOUND || w->suspect);
+    ev.data = withhold ? NULL : p;
+    ev.len = withhold ? 0 : n;
+    ev.withheld = withhold ? n : 0;
 
     ev.u.violation = (struct event_violation){code, offset, more, detail};
     emit_wire(d, &ev, n);
@@ -310,10 +317,10 @@ static void emit_item(struct decoder *d, enum dir dir, const struct item *it)
     ev.label = label_id(label);
     if (label_is_other(label))
         describe_other(it, &ev);
-    if (id && is_iq(it, "get", "set"))
-        pair_asked(&d->pair, dir, id, d->n + 1, d->now_us, ev.label);
     mask(d, it, &ev);
     emit_wire(d, &ev, it->len);
+    if (id && is_iq(it, "get", "set"))
+        pair_asked(&d->pair, dir, id, ev.n, d->now_us, ev.label);
     learn_account(d, it, dir);
     if (d->redacted.cap > REDACTED_KEPT)
         buf_free(&d->redacted);
@@ -339,6 +346,8 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
         err = reader_item(d->reader, &w->stream, p, n, &it, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
+    } else if (err && what == SCAN_ITEM) { /* its end is known: what follows can be read */
+        violation(d, dir, (enum error_code)err, w->scan.offset - n, false, e.detail, p, n);
     } else if (err) {
         go_raw(w, (enum error_code)err, w->scan.offset - n, e.detail);
         raw_bytes(d, dir, p, n);

@@ -54,14 +54,18 @@ static const char *keep(struct reader *r, const char *s, size_t n)
     return p;
 }
 
-/* Expat joins namespace and name by `\n`; a name without namespace has none. */
+/* Expat joins namespace and name by it, and refuses a namespace that holds it: it must be a
+ * character that no XML has. */
+#define NS_END '\1'
+
+/* A name without namespace has no NS_END. */
 static void split_name(const char *joined, const char **ns, size_t *ns_len, const char **name)
 {
-    const char *nl = strchr(joined, '\n');
+    const char *end = strchr(joined, NS_END);
 
-    *ns = nl ? joined : "";
-    *ns_len = nl ? (size_t)(nl - joined) : 0;
-    *name = nl ? nl + 1 : joined;
+    *ns = end ? joined : "";
+    *ns_len = end ? (size_t)(end - joined) : 0;
+    *name = end ? end + 1 : joined;
 }
 
 /* ---- secrets ---- */
@@ -280,7 +284,7 @@ static struct parser *parser_fresh(struct reader *r)
         if (r->parser[i].used < p->used)
             p = &r->parser[i];
     if (!p->xml)
-        p->xml = XML_ParserCreateNS("UTF-8", '\n');
+        p->xml = XML_ParserCreateNS("UTF-8", NS_END);
     else
         XML_ParserReset(p->xml, "UTF-8");
     if (!p->xml)

@@ -31,7 +31,7 @@ struct node {
 
 struct item_attr {
     unsigned node;        /* index of the element */
-    const char *name;     /* "xml:lang" style prefixes come as "NAMESPACE\nlang" */
+    const char *name;     /* "xml:lang" style prefixes come as "NAMESPACE\1lang" */
     const char *value;
 };
 

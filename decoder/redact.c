@@ -21,12 +21,19 @@ static const struct {
     {"jabber:iq:auth", "password"},
     {"jabber:iq:auth", "digest"},
     {"jabber:iq:register", "password"},
+    {"http://jabber.org/protocol/muc", "password"},
+    {"http://jabber.org/protocol/muc#user", "password"},
+    {"storage:bookmarks", "password"},
+    {"urn:xmpp:bookmarks:1", "password"},
 };
 
 static const struct {
     const char *ns, *name, *attr;
 } attrs_secret[] = {
     {"urn:xmpp:fast:0", "token", "token"},
+    {"jabber:x:conference", "x", "password"},
+    {"urn:xmpp:extdisco:1", "service", "password"},
+    {"urn:xmpp:extdisco:2", "service", "password"},
 };
 
 static const char *attr_value(const char *const *attrs, const char *name)

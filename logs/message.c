@@ -8,6 +8,7 @@
 
 #include "../decoder/buf.h"
 #include "out.h"
+#include "xml_lines.h"
 
 #define LINE_MAX_BYTES 8192
 
@@ -46,25 +47,21 @@ void message_stop(int wait_ms)
 /* A value in quotes where it needs them; nothing in it can end the line or reach the terminal. */
 static int add_value(struct buf *b, const char *s, bool quoted)
 {
-    int err = 0;
+    struct buf harmless;
+    int err;
 
-    quoted |= strpbrk(s, " \"=\\") != NULL;
-    for (const char *p = s; *p && !quoted; p++)
-        quoted = (unsigned char)*p < 0x20;
-    if (quoted)
+    buf_init(&harmless, LINE_MAX_BYTES);
+    err = xml_lines_inline(&harmless, s, strlen(s));
+    quoted = quoted || strpbrk(s, " \"=\\");
+    if (!err && quoted)
         err = buf_str(b, "\"");
-    for (; *s && !err; s++) {
-        unsigned char c = (unsigned char)*s;
-
-        if (c == '"' || c == '\\')
-            err = buf_printf(b, "\\%c", c);
-        else if (c == '\n')
-            err = buf_str(b, "\\n");
-        else if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s[1] < 0xa0 && s[1]))
-            err = buf_printf(b, "\\x%02x", c);
-        else
-            err = buf_add(b, s, 1);
+    for (size_t i = 0; i < harmless.len && !err; i++) {
+        if (strchr("\"\\", harmless.p[i]))
+            err = buf_str(b, "\\");
+        if (!err)
+            err = buf_add(b, harmless.p + i, 1);
     }
+    buf_free(&harmless);
     return err || !quoted ? err : buf_str(b, "\"");
 }
 

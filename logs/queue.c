@@ -116,6 +116,17 @@ void queue_publish(struct queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
+void queue_publish_soon(struct queue *q)
+{
+    bool behind;
+
+    pthread_mutex_lock(&q->lock);
+    behind = q->first != NULL;
+    pthread_mutex_unlock(&q->lock);
+    if (!behind)
+        queue_publish(q);
+}
+
 size_t queue_bytes(struct queue *q)
 {
     return atomic_load(&q->bytes);

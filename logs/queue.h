@@ -42,6 +42,8 @@ void queue_free(struct queue *q);          /* both threads are done with it */
 struct entry *queue_push(struct queue *q, size_t len);
 bool queue_pending(const struct queue *q); /* entries are waiting to be published */
 void queue_publish(struct queue *q);
+/* The same unless the consumer has not taken the last one yet: then the block goes on filling. */
+void queue_publish_soon(struct queue *q);
 bool queue_full(struct queue *q);
 size_t queue_bytes(struct queue *q);
 void queue_close(struct queue *q);         /* publishes; no more will come */

@@ -240,7 +240,7 @@ bool recorder_pending(const struct recorder *r)
 
 void recorder_publish(struct recorder *r)
 {
-    queue_publish(r->queue);
+    queue_publish_soon(r->queue);
 }
 
 /* ---- the recorder's thread ---- */
@@ -359,17 +359,20 @@ static void *run(void *arg)
 
 /* ---- life ---- */
 
+/* What a sink lost is said once more, as it stands at the end. */
 static int close_sinks(struct recorder *r)
 {
     for (struct sink **s = r->options.sinks; *s; s++) {
         struct error e = (*s)->error;
         int err = (*s)->close(*s);
-        if (err && r->error == 0) {
+
+        if (err && r->error == 0)
             r->error = err;
-            message(LEVEL_ERROR, PAIRS("reason", error_name((enum error_code)err)),
-                    "what was recorded last could not be written completely%s%s",
-                    e.code ? ": " : "", e.code ? e.detail : "");
-        }
+        if (err && e.code == ERR_NONE)
+            error_set(&e, (enum error_code)err,
+                      "what was recorded last could not be written; is the disk full?");
+        if (e.code)
+            message(LEVEL_ERROR, PAIRS("reason", error_name(e.code)), "at the end: %s", e.detail);
     }
     return r->error;
 }

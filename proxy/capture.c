@@ -170,5 +170,8 @@ int capture_run(struct capture_options *o, int (*begin)(void *arg, struct captur
     }
     err = finish(cap);
     message_stop(GOODBYE_MS);
-    return status ? status : err;
+    status = status ? status : err;
+    if (cap->proxy.abandoned)
+        _exit(status); /* libuv would wait for its threads on the way out */
+    return status;
 }

@@ -39,28 +39,35 @@ static void verdict(const struct store_session *s, char *out, size_t size)
         snprintf(out, size, "%s (%s): %s", error_name(s->code), side_name(s->by), s->detail);
 }
 
-static int add_captured(struct buf *line, const char *s)
+/* What was captured must not talk to the terminal, and may be of any length. */
+static int add_captured(struct buf *line, const char *s, size_t at_most, int width)
 {
-    return xml_lines_inline(line, s, strlen(s));
+    size_t n = strnlen(s, at_most), from = line->len;
+    int err = xml_lines_inline(line, s, n);
+
+    if (!err && s[n])
+        err = buf_str(line, "...");
+    while (!err && line->len - from < (size_t)width)
+        err = buf_str(line, " ");
+    return err ? err : buf_str(line, "  ");
 }
 
 static int print_session(const struct store_session *s)
 {
-    char time[32], words[ERROR_DETAIL_MAX + 64], length[32];
+    char time[32], words[ERROR_DETAIL_MAX + 64];
     struct buf line;
     int err;
 
     verdict(s, words, sizeof words);
-    snprintf(length, sizeof length, "%.3fs", (double)(s->end_us - s->begin_us) / 1e6);
-    buf_init(&line, 16384);
-    err = buf_printf(&line, "%-14s %-19s %11s  ", s->id, local_time(s->begin_us, time, sizeof time),
-                     length);
-    if (!err) /* what was captured must not talk to the terminal */
-        err = add_captured(&line, *s->account ? s->account : "-");
+    buf_init(&line, 1u << 20);
+    err = add_captured(&line, s->id, 64, 13);
     if (!err)
-        err = buf_str(&line, "  ");
+        err = buf_printf(&line, "%-19s %10.3fs  ", local_time(s->begin_us, time, sizeof time),
+                         (double)(s->end_us - s->begin_us) / 1e6);
     if (!err)
-        err = add_captured(&line, words);
+        err = add_captured(&line, *s->account ? s->account : "-", 256, 0);
+    if (!err)
+        err = xml_lines_inline(&line, words, strlen(words));
     if (!err)
         printf("%.*s\n", (int)line.len, line.p);
     buf_free(&line);

@@ -27,3 +27,21 @@ const char *door_unread(const char *p, size_t n)
     }
     return NULL;
 }
+
+int door_unreachable(struct buf *b, const char *domain)
+{
+    int err = buf_str(b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
+                         "xmlns:stream='http://etherx.jabber.org/streams' id='xmpptap'");
+
+    if (!err && *domain)
+        err = buf_str(b, " from='");
+    if (!err && *domain)
+        err = buf_xml(b, domain);
+    if (!err && *domain)
+        err = buf_str(b, "'");
+    if (!err)
+        err = buf_str(b, " version='1.0'><stream:error><remote-connection-failed "
+                         "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+                         "</stream:stream>");
+    return err;
+}

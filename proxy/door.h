@@ -1,12 +1,19 @@
-/* door.h: what knocks that is no XMPP stream over TCP, told by its first bytes. Pure.
+/* door.h: what is said at the door: what knocks that is no XMPP stream, and that nobody is in.
+ * Pure.
  */
 #ifndef XMPPTAP_DOOR_H
 #define XMPPTAP_DOOR_H
 
 #include <stddef.h>
 
+#include "../decoder/buf.h"
+
 /* A sentence that says what it is and that it is not read, or NULL: it may well be a stream.
  * Borrowed for ever. */
 const char *door_unread(const char *p, size_t n);
+
+/* Appends what a client gets that no server answers: a stream header from `domain` ("": from
+ * nobody), the error, the end (RFC 6120 §4.9.3.15). Errors: ERR_NOMEM, ERR_CAP. */
+int door_unreachable(struct buf *b, const char *domain) MUST_CHECK;
 
 #endif

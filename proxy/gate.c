@@ -506,7 +506,8 @@ static void peek_domain(struct gate *g)
 
     scan_init(&scan, NULL);
     reader_stream_init(&st);
-    if (scan_next(&scan, bytes(w) + at, left(w) - at, &used) == SCAN_HEADER &&
+    g->peeked = scan_next(&scan, bytes(w) + at, left(w) - at, &used) == SCAN_HEADER;
+    if (g->peeked &&
         reader_header(g->reader, &st, bytes(w) + at, used, &it, NULL) == 0)
         learn_domain(g, it);
     reader_stream_free(&st);
@@ -525,7 +526,7 @@ int gate_input(struct gate *g, enum dir dir, const char *p, size_t n)
     err = buf_add(&g->way[dir].in, p, n);
     if (err)
         return err;
-    if (!g->open && dir == DIR_C2S && !*g->domain)
+    if (!g->open && dir == DIR_C2S && !g->peeked && memchr(p, '>', n))
         peek_domain(g);
     run(g);
     return 0;

@@ -58,6 +58,7 @@ struct gate {
     void *arg;
     struct reader *reader; /* borrowed: the loop's */
     enum gate_phase phase;
+    bool peeked;           /* the client's first header was seen */
     bool open;             /* the server's leg stands */
     bool secured;          /* TLS was negotiated */
     bool running;

@@ -1,7 +1,9 @@
 /* main.c: finds the command and runs it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "options.h"
 
@@ -20,10 +22,22 @@ static void print_help(void)
     puts("\n`xmpptap COMMAND --help` tells the options of each.");
 }
 
+/* Whoever started us may have closed them; then no socket must get their numbers. */
+static void open_standard_streams(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
 
+    open_standard_streams();
     signal(SIGPIPE, SIG_IGN); /* writing tells */
     signal(SIGXFSZ, SIG_IGN);
     if (strcmp(name, "--version") == 0) {

@@ -10,7 +10,7 @@
 #include "session.h"
 
 #define BACKLOG       1024
-#define STOP_LIMIT_MS 5000
+#define STOP_LIMIT_MS 3000
 
 /* ---- addresses ---- */
 
@@ -119,7 +119,6 @@ static void close_handles(struct proxy *p)
     close_handle((uv_handle_t *)&p->publish);
     close_handle((uv_handle_t *)&p->prepare);
     close_handle((uv_handle_t *)&p->room);
-    close_handle((uv_handle_t *)&p->stop_limit);
     for (int i = 0; i < 2; i++)
         close_handle((uv_handle_t *)&p->signals[i]);
 }
@@ -140,6 +139,7 @@ void proxy_stop(struct proxy *p)
         return;
     p->stopping = true;
     uv_timer_start(&p->stop_limit, on_stop_limit, STOP_LIMIT_MS, 0);
+    uv_unref((uv_handle_t *)&p->stop_limit); /* it limits, and holds nothing up */
     for (unsigned i = 0; i < p->listeners; i++)
         close_handle((uv_handle_t *)&p->listener[i]);
     for (struct session *s = p->sessions; s; s = next) {
@@ -244,6 +244,7 @@ void proxy_free(struct proxy *p)
     if (!p->loop || p->abandoned)
         return; /* abandoned: its handles go with the process */
     close_handles(p);
+    close_handle((uv_handle_t *)&p->stop_limit);
     uv_run(p->loop, UV_RUN_DEFAULT);
     SSL_CTX_free(p->upstream_tls);
     reader_free(p->reader);

@@ -70,7 +70,7 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 /* "ADDR:PORT" of the first listener. Returns `out`. */
 const char *proxy_address(const struct proxy *p, char *out, size_t size);
 
-/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out, after five
+/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out, after three
  * seconds at the latest: a name look-up that hangs in the system's resolver cannot be cancelled. */
 void proxy_stop(struct proxy *p);
 

@@ -4,9 +4,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../decoder/buf.h"
+#include "../logs/xml_lines.h"
+
 static void tell(const char *sentence)
 {
-    fprintf(stderr, "xmpptap: %s\n", sentence);
+    struct buf line;
+
+    buf_init(&line, 16384);
+    if (xml_lines_inline(&line, sentence, strlen(sentence)) == 0) /* it may quote what was captured */
+        fprintf(stderr, "xmpptap: %.*s\n", (int)line.len, line.p ? line.p : "");
+    buf_free(&line);
 }
 
 bool reading_is_path(const char *arg)

@@ -22,7 +22,7 @@ void secure_record(struct session *s, enum side side, const char *verify, const 
     m.u.tls.ok = !*error;
     m.u.tls.verify = verify;
     m.u.tls.error = error;
-    tap_mark(s->tap, event_now_us(), &m);
+    session_mark(s, &m);
 }
 
 void secure_refused(struct session *s, enum side by, const struct error *e)
@@ -32,6 +32,7 @@ void secure_refused(struct session *s, enum side by, const struct error *e)
     secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail);
     session_edit(s, DIR_S2C, proceed->p, proceed->len, TLS_FAILURE, sizeof TLS_FAILURE - 1,
             error_text(e->code));
+    buf_free(proceed);
     s->gone[SIDE_SERVER] = e->code != ERR_CERTIFICATE;
     session_close(s, by, e->code, "%s", e->detail);
 }

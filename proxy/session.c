@@ -12,6 +12,7 @@
 
 #define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
 #define GOODBYE_MS    2000  /* both sides, once the session is closing */
+#define STARVED_MS    1000  /* limits begin anew when the recorder has held everybody up */
 
 static const struct leg_user leg_events;
 
@@ -41,6 +42,8 @@ static void on_timer(uv_timer_t *timer);
 
 void session_wait(struct session *s, enum session_wait wait, unsigned ms)
 {
+    if (s->closing && wait != WAIT_GOODBYE)
+        return; /* nothing may replace the limit of the goodbye */
     s->wait = wait;
     s->pending_before = leg_pending(CLIENT(s)) + leg_pending(SERVER(s));
     if (wait == WAIT_NOTHING)
@@ -78,6 +81,12 @@ static void finish_if_over(struct session *s)
 /* What the gate still held is recorded, and that it was not sent. */
 static void record_waiting(struct session *s)
 {
+    struct buf *proceed = &s->gate.proceed;
+
+    if (proceed->len)
+        session_edit(s, DIR_S2C, proceed->p, proceed->len, "", 0,
+                     "not sent on: the session ended first");
+    buf_free(proceed);
     for (int i = 0; i < 2; i++) {
         size_t n;
         const char *p = gate_waiting(&s->gate, (enum dir)i, &n);
@@ -87,6 +96,8 @@ static void record_waiting(struct session *s)
                          "not sent on: the session ended first");
     }
 }
+
+static void tell_gap(struct session *s);
 
 static void record_end(struct session *s)
 {
@@ -98,14 +109,18 @@ static void record_end(struct session *s)
             PAIRS("session", s->id, "side", side_name(s->end.by), "phase", s->end.phase, "reason",
                   error_name(s->end.code), "domain", s->gate.domain),
             "session over: %s", s->end.detail);
+    tell_gap(s);
     tap_end(s->tap, event_now_us(), &end);
     s->tap = NULL;
 }
 
-/* Who ended it and why; the first word counts. */
+/* Who ended it and why. The first word counts, but that one side has sent its end is not yet a
+ * reason where something goes wrong later. */
 static void ended_by(struct session *s, enum side by, enum error_code code, const char *detail)
 {
-    if (s->end.known)
+    bool went_wrong = code != ERR_CLOSED && code != ERR_STOPPED && code != ERR_RESET;
+
+    if (s->end.known && !(s->end.code == ERR_CLOSED && went_wrong))
         return;
     s->end.known = true;
     s->end.by = by;
@@ -192,19 +207,31 @@ static void flush(struct session *s)
     session_reading(s);
 }
 
+/* What was not recorded is told before anything that is. */
+static void tell_gap(struct session *s)
+{
+    for (int i = 0; i < 2; i++) {
+        struct mark gap = {.kind = MARK_GAP, .dir = (enum dir)i, .bytes = s->unrecorded[i]};
+
+        if (s->unrecorded[i])
+            tap_mark(s->tap, event_now_us(), &gap);
+        s->unrecorded[i] = 0;
+    }
+}
+
+void session_mark(struct session *s, const struct mark *m)
+{
+    tell_gap(s);
+    tap_mark(s->tap, event_now_us(), m);
+}
+
 static void record(struct session *s, enum dir dir, const char *p, size_t n)
 {
     if (s->proxy->starved && !s->proxy->options->wait_when_full) {
         s->unrecorded[dir] += n;
         return;
     }
-    for (int i = 0; i < 2; i++)
-        if (s->unrecorded[i]) {
-            struct mark gap = {.kind = MARK_GAP, .dir = (enum dir)i, .bytes = s->unrecorded[i]};
-
-            tap_mark(s->tap, event_now_us(), &gap);
-            s->unrecorded[i] = 0;
-        }
+    tell_gap(s);
     tap_data(s->tap, dir, event_now_us(), p, n);
 }
 
@@ -230,9 +257,9 @@ void session_edit(struct session *s, enum dir dir, const char *p, size_t n, cons
     struct mark m = {.kind = MARK_EDIT, .dir = dir, .bytes = n, .sent = sent,
                      .sent_len = sent_len, .reason = reason};
 
-    tap_mark(s->tap, event_now_us(), &m);
-    if (n)
-        record(s, dir, p, n);
+    session_mark(s, &m);
+    if (n) /* an edit's bytes are few, and recorded whatever else is not */
+        tap_data(s->tap, dir, event_now_us(), p, n);
     if (sent_len)
         send_to(s, dir, sent, sent_len);
 }
@@ -248,7 +275,7 @@ static void on_restart(void *arg, enum label_phase phase)
     struct session *s = arg;
     struct mark m = {.kind = MARK_RESTART, .phase = phase};
 
-    tap_mark(s->tap, event_now_us(), &m);
+    session_mark(s, &m);
 }
 
 static void on_bound(void *arg)
@@ -256,7 +283,7 @@ static void on_bound(void *arg)
     struct session *s = arg;
     struct mark m = {.kind = MARK_BOUND};
 
-    tap_mark(s->tap, event_now_us(), &m);
+    session_mark(s, &m);
 }
 
 static void on_aside(void *arg, enum dir dir, const struct error *e)
@@ -281,7 +308,7 @@ static void on_refuse(void *arg, const char *p, size_t n)
     struct mark raw = {.kind = MARK_RAW, .dir = DIR_C2S, .code = ERR_BEHIND_STARTTLS,
                        .reason = why};
 
-    tap_mark(s->tap, event_now_us(), &raw);
+    session_mark(s, &raw);
     session_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
     session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
 }
@@ -292,11 +319,12 @@ static void on_refuse(void *arg, const char *p, size_t n)
 static void other_side(struct session *s, enum side side)
 {
     gate_eof(&s->gate, dir_from(side));
+    if (s->closing)
+        return;
     leg_shut(&s->leg[side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT]);
     session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
 }
 
-/* What a client gets that no server answers (RFC 6120 §4.9.3.15). */
 static void tell_unreachable(struct session *s, const char *detail)
 {
     static const char reason[] = "no server could be reached";
@@ -306,19 +334,7 @@ static void tell_unreachable(struct session *s, const char *detail)
     int err;
 
     buf_init(&b, 16u << 10);
-    err = buf_str(&b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
-                      "xmlns:stream='http://etherx.jabber.org/streams' id='xmpptap'");
-    if (!err && *s->gate.domain) {
-        err = buf_str(&b, " from='");
-        if (!err)
-            err = buf_xml(&b, s->gate.domain);
-        if (!err)
-            err = buf_str(&b, "'");
-    }
-    if (!err)
-        err = buf_str(&b, " version='1.0'><stream:error><remote-connection-failed "
-                          "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
-                          "</stream:stream>");
+    err = door_unreachable(&b, s->gate.domain);
     gate_stop(&s->gate);
     session_edit(s, DIR_C2S, p, n, "", 0, reason);
     if (!err)
@@ -352,7 +368,7 @@ static void on_up(void *arg, struct leg *l)
         return;
     session_wait(s, WAIT_NOTHING, 0);
     gate_open(&s->gate);
-    if (s->eof[SIDE_CLIENT])
+    if (s->eof[SIDE_CLIENT] && !s->closing)
         other_side(s, SIDE_CLIENT);
     flush(s);
 }
@@ -477,6 +493,10 @@ static void on_timer(uv_timer_t *timer)
     struct session *s = timer->data;
     struct error e;
 
+    if (s->proxy->starved && s->proxy->options->wait_when_full && s->wait != WAIT_GOODBYE) {
+        uv_timer_start(timer, on_timer, STARVED_MS, 0); /* it is us who do not read */
+        return;
+    }
     switch (s->wait) {
     case WAIT_NOTHING:
         break;
@@ -498,7 +518,7 @@ static void on_timer(uv_timer_t *timer)
         if (gets_on(s))
             session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
         else
-            session_close(s, SIDE_PROXY, ERR_TIMEOUT, NULL);
+            session_close(s, s->end.by, ERR_CLOSED, NULL);
         break;
     case WAIT_GOODBYE:
         if (gets_on(s) && !s->proxy->stopping)

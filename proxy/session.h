@@ -63,6 +63,9 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
 /* From now on its timer runs for `wait`. */
 void session_wait(struct session *s, enum session_wait wait, unsigned ms);
 
+/* A mark for the recorder, behind what is still to be told. */
+void session_mark(struct session *s, const struct mark *m);
+
 /* `p` was received and is recorded; `sent` goes on instead, maybe nothing. */
 void session_edit(struct session *s, enum dir dir, const char *p, size_t n, const char *sent,
                   size_t sent_len, const char *reason);

@@ -13,7 +13,7 @@ struct tcp {
     struct layer layer;
     uv_tcp_t handle;         /* open while `open` */
     uv_connect_t connect;
-    uv_getaddrinfo_t lookup;
+    struct tcp_lookup *lookup; /* under way; it may outlive us */
     uv_shutdown_t shutdown;
     struct addrinfo *addresses, *next; /* owned; those still to try */
     struct buf out;          /* not yet given to libuv */
@@ -21,7 +21,6 @@ struct tcp {
     bool open, connected, closing;
     bool reading;            /* as the leg wants it; begins once connected */
     bool shut_wanted, shut_sent;
-    bool looking_up;         /* the look-up's callback is still to come */
     int last_error;          /* of the addresses tried */
 };
 
@@ -30,6 +29,12 @@ struct tcp_write {
     uv_write_t req;
     struct tcp *tcp;
     struct buf bytes;
+};
+
+/* A look-up that hangs in the system's resolver cannot be cancelled: it is let go. */
+struct tcp_lookup {
+    uv_getaddrinfo_t req;
+    struct tcp *tcp; /* NULL: nobody waits for it any more */
 };
 
 static const struct layer_ops tcp_ops;
@@ -44,7 +49,7 @@ static struct tcp *tcp_new(struct leg *l)
         return NULL;
     t->layer.ops = &tcp_ops;
     t->layer.leg = l;
-    t->handle.data = t->connect.data = t->lookup.data = t->shutdown.data = t;
+    t->handle.data = t->connect.data = t->shutdown.data = t;
     buf_init(&t->out, OUT_MAX);
     return t;
 }
@@ -52,8 +57,6 @@ static struct tcp *tcp_new(struct leg *l)
 /* The leg frees this layer's memory; what it owns goes here. */
 static void tcp_gone(struct tcp *t)
 {
-    if (t->open || t->looking_up)
-        return;
     uv_freeaddrinfo(t->addresses);
     t->addresses = NULL;
     buf_free(&t->out);
@@ -76,12 +79,14 @@ static void tcp_close(struct layer *y)
     struct tcp *t = (struct tcp *)y;
 
     t->closing = true;
-    if (t->looking_up)
-        uv_cancel((uv_req_t *)&t->lookup);
-    if (t->open && !uv_is_closing((uv_handle_t *)&t->handle))
-        uv_close((uv_handle_t *)&t->handle, on_closed);
-    else if (!t->open && !t->looking_up)
+    if (t->lookup) {
+        t->lookup->tcp = NULL;
+        uv_cancel((uv_req_t *)&t->lookup->req);
+    }
+    if (!t->open)
         tcp_gone(t);
+    else if (!uv_is_closing((uv_handle_t *)&t->handle))
+        uv_close((uv_handle_t *)&t->handle, on_closed);
 }
 
 /* ---- connecting ---- */
@@ -138,14 +143,16 @@ static void try_next(struct tcp *t)
 
 static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
 {
-    struct tcp *t = req->data;
+    struct tcp_lookup *lookup = req->data;
+    struct tcp *t = lookup->tcp;
 
-    t->looking_up = false;
-    t->addresses = t->next = res;
-    if (t->closing) {
-        tcp_gone(t);
+    free(lookup);
+    if (!t) {
+        uv_freeaddrinfo(res);
         return;
     }
+    t->lookup = NULL;
+    t->addresses = t->next = res;
     t->last_error = status;
     try_next(t);
 }
@@ -155,14 +162,19 @@ struct layer *tcp_dial(struct leg *l, const char *host, const char *port)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
     struct tcp *t = tcp_new(l);
 
-    if (!t)
-        return NULL;
-    t->looking_up = true;
-    if (uv_getaddrinfo(l->loop, &t->lookup, on_lookup, host, port, &hints)) {
-        free(t);
-        return NULL;
-    }
-    return &t->layer;
+    struct tcp_lookup *lookup = calloc(1, sizeof *lookup);
+
+    if (!t || !lookup)
+        goto fail;
+    lookup->tcp = t;
+    lookup->req.data = lookup;
+    t->lookup = lookup;
+    if (uv_getaddrinfo(l->loop, &lookup->req, on_lookup, host, port, &hints) == 0)
+        return &t->layer;
+fail:
+    free(t);
+    free(lookup);
+    return NULL;
 }
 
 struct layer *tcp_accept(struct leg *l, uv_stream_t *listener)

@@ -100,23 +100,31 @@ SSL *tls_ssl(const struct layer *y)
 
 /* ---- reading ---- */
 
-static void failed(struct tls *t)
+/* Why OpenSSL has failed, from its queue: ask before anything else touches that. */
+static void why(struct tls *t, struct error *e)
 {
-    struct leg *l = t->layer.leg;
-    struct error e;
+    const char *peer = SSL_is_server(t->ssl) ? "client" : "server";
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
 
-    t->over = true;
-    verify_handshake_error(t->ssl, SSL_is_server(t->ssl) ? "client" : "server", &e);
     if (t->up)
-        e.code = ERR_TLS_BROKEN;
-    leg_flush(l); /* the alert */
-    leg_failed(l, &e);
+        error_set(e, ERR_TLS_BROKEN, "the TLS connection with the %s broke: %s", peer,
+                  reason ? reason : "no reason is known");
+    else
+        verify_handshake_error(t->ssl, peer, e);
+}
+
+static void failed(struct tls *t, const struct error *e)
+{
+    t->over = true;
+    leg_flush(t->layer.leg); /* the alert */
+    leg_failed(t->layer.leg, e);
 }
 
 /* True when the handshake is over and the leg still stands. */
 static bool handshake(struct tls *t)
 {
     struct leg *l = t->layer.leg;
+    struct error e;
     int n;
 
     ERR_clear_error();
@@ -128,7 +136,8 @@ static bool handshake(struct tls *t)
         return !l->closing;
     }
     if (SSL_get_error(t->ssl, n) != SSL_ERROR_WANT_READ) {
-        failed(t);
+        why(t, &e);
+        failed(t, &e);
         return false;
     }
     leg_flush(l);
@@ -149,6 +158,7 @@ static bool hand_up(struct tls *t, const char *plain, size_t *len)
 static void read_records(struct tls *t)
 {
     static _Thread_local char plain[PLAIN_BYTES]; /* borrowed for this call only */
+    struct error e;
     size_t len = 0;
     int n, err;
 
@@ -161,14 +171,16 @@ static void read_records(struct tls *t)
             break;
         len += (size_t)n;
     }
-    err = SSL_get_error(t->ssl, n); /* before anything else touches the error queue */
+    err = SSL_get_error(t->ssl, n);
+    if (err != SSL_ERROR_WANT_READ)
+        why(t, &e);
     if (!hand_up(t, plain, &len))
         return;
     if (err == SSL_ERROR_ZERO_RETURN) {
         t->over = true;
         layer_up_ended(&t->layer);
     } else if (err != SSL_ERROR_WANT_READ) {
-        failed(t);
+        failed(t, &e);
     }
 }
 

@@ -385,6 +385,16 @@ static void test_redact(void **state)
          "</initial-response></authenticate>"},
         {"<token xmlns='urn:xmpp:fast:0' expiry='2030' token = \"secret\" />",
          "<token xmlns='urn:xmpp:fast:0' expiry='2030' token = \"[redacted]\" />"},
+        {"<presence to='r@m/n'><x xmlns='http://jabber.org/protocol/muc'><password>secret"
+         "</password></x></presence>",
+         "<presence to='r@m/n'><x xmlns='http://jabber.org/protocol/muc'><password>[redacted]"
+         "</password></x></presence>"},
+        {"<message><x xmlns='jabber:x:conference' password='secret' jid='r@m'/></message>",
+         "<message><x xmlns='jabber:x:conference' password='[redacted]' jid='r@m'/></message>"},
+        {"<iq><services xmlns='urn:xmpp:extdisco:2'><service host='h' password='secret'/>"
+         "</services></iq>",
+         "<iq><services xmlns='urn:xmpp:extdisco:2'><service host='h' password='[redacted]'/>"
+         "</services></iq>"},
         {"<message><body>secret</body></message>", "<message><body>secret</body></message>"},
     };
 
@@ -419,6 +429,31 @@ static void test_withheld(void **state)
     feed(&s, DIR_C2S, OPEN "<a>x</wrong>");
     finish(&s);
     assert_int_equal(s.wire[0].len, strlen(OPEN "<a>x</wrong>"));
+    drop(&s);
+    begin(&s, true, false, NULL); /* after it, wherever one is named */
+    restart(&s, PHASE_BOUND);
+    feed(&s, DIR_C2S, OPEN "<iq><!-- x --><password>secret</password></iq><iq><password>secr");
+    finish(&s);
+    assert_int_equal(s.wire[0].len, strlen(OPEN));
+    drop(&s);
+}
+
+/* One item that cannot be read costs no other; a request is known by its own number. */
+static void test_goes_on(void **state)
+{
+    struct seen s;
+
+    (void)state;
+    begin(&s, false, false, NULL);
+    feed(&s, DIR_C2S, OPEN "<message><y xmlns='u&#10;v'/></message><a></b>");
+    feed(&s, DIR_S2C, OPEN);
+    feed(&s, DIR_C2S, "\n<iq type='get' id='q'><query xmlns='jabber:iq:roster'/></iq>");
+    feed(&s, DIR_S2C, "<iq type='result' id='q'/>");
+    finish(&s);
+    assert_log(&s, "stream c2s stream.open\nstanza c2s message.normal.sent\n"
+                   "violation c2s not-well-formed at 124\nstream s2c features.tls\n"
+                   "space c2s space\nstanza c2s roster.request\n"
+                   "stanza s2c roster.result re 6\nend \n");
     drop(&s);
 }
 
@@ -531,8 +566,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_documented), cmocka_unit_test(test_events),
         cmocka_unit_test(test_redact),     cmocka_unit_test(test_withheld),
-        cmocka_unit_test(test_edits),      cmocka_unit_test(test_violations),
-        cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_goes_on),    cmocka_unit_test(test_edits),
+        cmocka_unit_test(test_violations), cmocka_unit_test(test_every_byte),
     };
     return cmocka_run_group_tests(tests, load, NULL);
 }
