@@ -93,6 +93,48 @@ static void test_half_hello_at_once(void **state)
     box_done(s->box);
 }
 
+/* The client ends its side at once behind what is refused, and the server never closes: the session
+ * ends all the same, and the program stops when told to. */
+static void test_refused_then_silence(void **state)
+{
+    struct scene *s = scene_start(*state);
+    scene_connect(s);
+    PEER_OK(&s->client, peer_sends(&s->client, STREAM_HEADER STARTTLS "<iq/>"));
+    PEER_OK(&s->client, peer_shutdown(&s->client));
+    scene_accept(s);
+    PEER_OK(&s->server, peer_expects(&s->server, STREAM_HEADER));
+    PEER_OK(&s->server, peer_expect_end(&s->server));
+    assert_ends(&s->client);
+    run_says(s->proxy, "data-behind-starttls");
+    scene_stop(s);
+    assert_sessions(s, 2);
+    box_done(s->box);
+}
+
+/* <proceed/> came, and nothing more: it is in the record although the client never got it. */
+static void test_proceed_then_silence(void **state)
+{
+    struct scene *s = scene_start(*state);
+    struct records r;
+    scene_open(s);
+    PEER_OK(&s->client, peer_sends(&s->client, STARTTLS));
+    PEER_OK(&s->server, peer_expects(&s->server, STARTTLS));
+    PEER_OK(&s->server, peer_sends(&s->server, PROCEED));
+    struct bytes hello = {0};
+    PEER_OK(&s->server, peer_some(&s->server, &hello));
+    bytes_free(&hello);
+    peer_close(&s->client);
+    PEER_OK(&s->server, peer_expect_end(&s->server));
+    scene_stop(s);
+    records_load(&r, s->box, s->box->archive);
+    bool found = false;
+    for (size_t i = 0; i < r.lines; i++)
+        found |= strstr(r.line[i], "\"tls.proceed\"") != NULL;
+    assert_true(found);
+    records_free(&r);
+    box_done(s->box);
+}
+
 /* ---- silence, and stopping half-way ---- */
 
 static void test_silent_clients(void **state)
@@ -265,6 +307,8 @@ int main(void)
         TEST(test_half_hello_then_close),
         TEST(test_half_hello_then_silence),
         TEST(test_half_hello_at_once),
+        TEST(test_refused_then_silence),
+        TEST(test_proceed_then_silence),
         TEST(test_silent_clients),
         TEST(test_half_header),
         TEST(test_half_item_before_login),
