@@ -25,7 +25,7 @@ FUZZ_SECONDS ?= 60
 
 # ---- flags ----
 
-LIBS       := libuv expat openssl zlib jansson
+LIBS       := libuv expat openssl zlib jansson libidn2
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <idn2.h>
 #include <openssl/x509.h>
 
 static void set(char *out, size_t size, const char *s)
@@ -40,6 +41,16 @@ void tls_facts(struct tls_facts *f, SSL *ssl, struct event_tls *ev)
     ev->group = f->group;
     ev->sni = f->sni;
     ev->cert = f->cert;
+}
+
+const char *tls_domain(const char *domain, char *out, size_t size)
+{
+    char *ascii = NULL;
+    bool found = idn2_to_ascii_8z(domain, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK;
+
+    set(out, size, found ? ascii : domain);
+    idn2_free(ascii);
+    return out;
 }
 
 static bool is_address(const char *name)

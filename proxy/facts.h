@@ -20,6 +20,10 @@ struct tls_facts {
  * as long as `ssl` does; all "" without `ssl` (NULL). */
 void tls_facts(struct tls_facts *f, SSL *ssl, struct event_tls *ev);
 
+/* `domain` as TLS and certificates name it: an internationalized one in A-labels (RFC 5891); one
+ * that has no such form as it is. Returns `out`. */
+const char *tls_domain(const char *domain, char *out, size_t size);
+
 /* Sends `name` as SNI (RFC 6066 §3); an IP address is not sent. False without memory. */
 bool tls_set_name(SSL *ssl, const char *name);
 

@@ -4,12 +4,15 @@
 #include "../logs/message.h"
 #include "facts.h"
 
+#define DOMAIN_MAX 1024
 #define TLS_FAILURE "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
 
-/* The name asked for by the client, or what UPSTREAM names. */
-static const char *domain(const struct session *s)
+/* The name asked for by the client, or what UPSTREAM names; as TLS names it. Returns `out`. */
+static const char *domain(const struct session *s, char out[DOMAIN_MAX])
 {
-    return *s->gate.domain ? s->gate.domain : s->proxy->options->upstream.host;
+    const char *asked = *s->gate.domain ? s->gate.domain : s->proxy->options->upstream.host;
+
+    return tls_domain(asked, out, DOMAIN_MAX);
 }
 
 void secure_record(struct session *s, enum side side, const char *verify, const char *error)
@@ -39,12 +42,13 @@ void secure_refused(struct session *s, enum side by, const struct error *e)
 
 void secure_server(struct session *s, const char *p, size_t n)
 {
+    char name[DOMAIN_MAX];
     SSL *ssl = NULL;
 
     session_wait(s, WAIT_SERVER_TLS, s->proxy->options->handshake_s * 1000);
     if (!leg_is_embedded(SERVER(s))) {
         ssl = SSL_new(s->proxy->upstream_tls);
-        if (!ssl || !tls_set_name(ssl, domain(s))) {
+        if (!ssl || !tls_set_name(ssl, domain(s, name))) {
             SSL_free(ssl);
             session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
             return;
@@ -59,11 +63,12 @@ void secure_server(struct session *s, const char *p, size_t n)
 
 void secure_server_done(struct session *s)
 {
+    char name[DOMAIN_MAX];
     struct error e = {0};
     SSL *ssl = leg_ssl(SERVER(s));
 
     if (ssl) {
-        int err = verify_peer(ssl, domain(s), &e);
+        int err = verify_peer(ssl, domain(s, name), &e);
 
         if (err && !s->proxy->options->insecure) {
             secure_refused(s, SIDE_PROXY, &e);
@@ -82,10 +87,11 @@ void secure_server_done(struct session *s)
 
 void secure_client(struct session *s, const char *p, size_t n)
 {
+    char name[DOMAIN_MAX];
     struct error e;
     SSL *server = leg_ssl(SERVER(s));
     X509 *cert = server ? SSL_get1_peer_certificate(server) : NULL;
-    SSL_CTX *ctx = ca_leaf_context(s->proxy->ca, domain(s), cert, &e);
+    SSL_CTX *ctx = ca_leaf_context(s->proxy->ca, domain(s, name), cert, &e);
     SSL *ssl = ctx ? SSL_new(ctx) : NULL;
 
     X509_free(cert);
