@@ -23,6 +23,8 @@ struct way {
     struct reader_stream stream;
     struct buf item;          /* the unfinished item's bytes */
     bool suspect;             /* the violation under way names a password */
+    unsigned char tail_len;
+    char tail[7];             /* its last bytes: the word may be split */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
     enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
@@ -199,13 +201,36 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- violations ---- */
 
+/* Does the word stand in these bytes, or begin in those of the same violation before them? */
+static bool names_password(struct way *w, bool more, const char *p, size_t n)
+{
+    static const char word[] = "assword"; /* with either first letter */
+    size_t old = more ? w->tail_len : 0, head = n < sizeof word ? n : sizeof word, kept;
+    char seam[2 * sizeof word];
+    bool found = n && memmem(p, n, word, sizeof word - 1);
+
+    memcpy(seam, w->tail, old);
+    if (head)
+        memcpy(seam + old, p, head);
+    found = found || memmem(seam, old + head, word, sizeof word - 1);
+    if (n >= sizeof w->tail) {
+        memcpy(w->tail, p + n - sizeof w->tail, sizeof w->tail);
+        w->tail_len = sizeof w->tail;
+    } else {
+        kept = old + head < sizeof w->tail ? old + head : sizeof w->tail;
+        memcpy(w->tail, seam + old + head - kept, kept);
+        w->tail_len = (unsigned char)kept;
+    }
+    return found;
+}
+
 /* Bytes that cannot be read as an item may hold a password that no reader can find in them: before
  * the login is over, and wherever the word stands in them, only their length is kept. */
 static void violation(struct decoder *d, enum dir dir, enum error_code code, uint64_t offset,
                       bool more, const char *detail, const char *p, size_t n)
 {
     struct way *w = &d->way[dir];
-    bool named = n >= 8 && memmem(p, n, "assword", 7), withhold;
+    bool named = names_password(w, more, p, n), withhold;
     struct event ev = {.kind = EVENT_VIOLATION, .dir = dir};
 
     w->suspect = named || (more && w->suspect);
@@ -346,7 +371,9 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
         err = reader_item(d->reader, &w->stream, p, n, &it, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
-    } else if (err && what == SCAN_ITEM) { /* its end is known: what follows can be read */
+    } else if (err && what == SCAN_ITEM && d->phase == PHASE_BOUND) {
+        /* Its end is known, so what follows can be read. Before the login the gate steps aside and
+         * gives no marks any more: there nothing can. */
         violation(d, dir, (enum error_code)err, w->scan.offset - n, false, e.detail, p, n);
     } else if (err) {
         go_raw(w, (enum error_code)err, w->scan.offset - n, e.detail);

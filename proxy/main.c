@@ -22,15 +22,13 @@ static void print_help(void)
     puts("\n`xmpptap COMMAND --help` tells the options of each.");
 }
 
-/* Whoever started us may have closed them; then no socket must get their numbers. */
+/* Whoever started us may have closed them: no socket must get their numbers, and what is written
+ * to them must still fail. */
 static void open_standard_streams(void)
 {
-    int fd = open("/dev/null", O_RDWR);
-
-    while (fd >= 0 && fd <= STDERR_FILENO)
-        fd = open("/dev/null", O_RDWR);
-    if (fd >= 0)
-        close(fd);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* gets this number */
 }
 
 int main(int argc, char **argv)

@@ -12,7 +12,6 @@
 
 #define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
 #define GOODBYE_MS    2000  /* both sides, once the session is closing */
-#define STARVED_MS    1000  /* limits begin anew when the recorder has held everybody up */
 
 static const struct leg_user leg_events;
 
@@ -45,6 +44,8 @@ void session_wait(struct session *s, enum session_wait wait, unsigned ms)
     if (s->closing && wait != WAIT_GOODBYE)
         return; /* nothing may replace the limit of the goodbye */
     s->wait = wait;
+    s->limit_ms = ms;
+    s->held_up = false;
     s->pending_before = leg_pending(CLIENT(s)) + leg_pending(SERVER(s));
     if (wait == WAIT_NOTHING)
         uv_timer_stop(&s->timer);
@@ -493,8 +494,10 @@ static void on_timer(uv_timer_t *timer)
     struct session *s = timer->data;
     struct error e;
 
-    if (s->proxy->starved && s->proxy->options->wait_when_full && s->wait != WAIT_GOODBYE) {
-        uv_timer_start(timer, on_timer, STARVED_MS, 0); /* it is us who do not read */
+    /* It was us who did not read: when we do again, the whole limit begins anew. */
+    if (s->held_up && s->wait != WAIT_GOODBYE) {
+        session_wait(s, s->wait, s->limit_ms);
+        s->held_up = s->paused;
         return;
     }
     switch (s->wait) {
@@ -555,11 +558,12 @@ static const struct gate_user gate_events = {
 
 void session_reading(struct session *s)
 {
-    bool stop = s->proxy->options->wait_when_full &&
+    s->paused = s->proxy->options->wait_when_full &&
                 (s->proxy->starved || (s->tap && tap_full(s->tap)));
+    s->held_up |= s->paused;
 
     for (int i = 0; i < 2; i++) {
-        bool pause = stop || s->leg[!i].above_water || gate_blocked(&s->gate, dir_from((enum side)i));
+        bool pause = s->paused || s->leg[!i].above_water || gate_blocked(&s->gate, dir_from((enum side)i));
 
         leg_read(&s->leg[i], !s->eof[i] && (s->closing || !pause));
     }

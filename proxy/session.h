@@ -30,7 +30,10 @@ struct session {
     char client[64];         /* address:port */
     uv_timer_t timer;
     enum session_wait wait;
+    unsigned limit_ms;       /* its time */
     size_t pending_before;   /* what was pending when the timer began */
+    bool paused;             /* the recorder holds us up: we do not read */
+    bool held_up;            /* it did while the timer ran */
     bool eof[2];             /* this side sends no more */
     bool gone[2];            /* this side failed: nothing more can be sent to it */
     bool sent[2];            /* our FIN to this side is out */
