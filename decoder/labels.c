@@ -221,15 +221,3 @@ const char *label_other_text(const struct label *l, enum dir dir, const char *ty
              has_type ? " " : "", has_type ? type : "", has_ns ? " " : "", has_ns ? ns : "");
     return out;
 }
-
-bool label_language_parse(const char *name, enum label_language *lang)
-{
-    static const char *const names[] = {"documented", "zh", "en"};
-
-    for (int i = 0; i < 3; i++)
-        if (strcmp(names[i], name) == 0) {
-            *lang = (enum label_language)i;
-            return true;
-        }
-    return false;
-}

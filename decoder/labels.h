@@ -52,7 +52,4 @@ const char *label_other_text(const struct label *l, enum dir dir, const char *ty
 /* Every row, for docs and tests: NULL behind the last. */
 const struct label *label_at(size_t i);
 
-/* "documented", "zh", "en" to `*lang`; false if it is none of them. */
-bool label_language_parse(const char *name, enum label_language *lang);
-
 #endif

@@ -3,6 +3,7 @@
  * The embedded server, the proxy, and a client that speaks the documented exchange
  * (docs/transcript.md), over real loopback sockets and real TLS, in one loop.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,8 +254,8 @@ static int run(int argc, char **argv, const struct command *c)
     SSL_CTX_free(d.tls);
     buf_free(&d.heard);
     if (status == 0 && *cap.archive_file)
-        fprintf(stderr, "\nThe session is kept in %s\nShow it again:  xmpptap show %s\n",
-                cap.archive_file, cap.archive_file);
+        fprintf(stderr, "\nThe session is kept in %s\nShow it again:  %s show %s\n",
+                cap.archive_file, program_invocation_name, cap.archive_file);
     return status || d.failed ? 1 : 0;
 }
 

@@ -6,18 +6,13 @@
 
 #include "markup.h"
 
-void stash_init(struct stash *s)
-{
-    *s = (struct stash){.entry = {{.key = NULL}}};
-}
-
 void stash_free(struct stash *s)
 {
     for (int i = 0; i < STASH_ENTRIES; i++) {
         free(s->entry[i].key);
         buf_free(&s->entry[i].xml);
     }
-    stash_init(s);
+    *s = (struct stash){.entry = {{.key = NULL}}};
 }
 
 static bool is_key(const char *key, const struct node *n)

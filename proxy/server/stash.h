@@ -18,8 +18,8 @@ struct stash {
     } entry[STASH_ENTRIES];
 };
 
-void stash_init(struct stash *s);
-void stash_free(struct stash *s); /* can be used again */
+/* A zeroed one is empty; a freed one can be used again. */
+void stash_free(struct stash *s);
 
 /* Stores element `node` under its namespace and name, in place of what was there. Errors:
  * ERR_NOMEM, ERR_CAP (it does not fit); on error nothing is changed. `root` as in markup_rest(). */

@@ -16,7 +16,6 @@
 #include "run.h"
 
 #define DOCUMENTED   "tests/data/trace/documented.txt"
-#define PASSWORD_B64 "AGd1YW5mZWkAZ3VhbmZlaQ=="
 #define ARGS         12
 #define WAYS         4 /* spellings of a cure, one of which must be there */
 
@@ -274,19 +273,24 @@ static void test_ca(void **state)
 
 /* ---- the demo ---- */
 
-/* Replaces every `from` in `b`. */
-static void replace(struct bytes *b, const char *from, const char *to)
+/* The command that the demo names, run as it stands, prints what the demo printed. */
+static void assert_shown_again(struct run *demo)
 {
-    struct bytes out = {0};
-    const char *p = b->p, *hit;
-    while ((hit = strstr(p, from))) {
-        bytes_add(&out, p, (size_t)(hit - p));
-        bytes_str(&out, to);
-        p = hit + strlen(from);
-    }
-    bytes_str(&out, p);
-    bytes_free(b);
-    *b = out;
+    static const char lead[] = "Show it again:  ";
+    const char *line = strstr(demo->err.text.p, lead);
+    struct bytes shown = {0};
+    char command[1024], part[4096];
+    size_t n;
+    assert_non_null(line);
+    line += sizeof(lead) - 1;
+    snprintf(command, sizeof(command), "%.*s", (int)strcspn(line, "\n"), line);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    while ((n = fread(part, 1, sizeof(part), f)) > 0)
+        bytes_add(&shown, part, n);
+    assert_int_equal(pclose(f), 0);
+    assert_string_equal(shown.p, demo->out.text.p);
+    bytes_free(&shown);
 }
 
 static void test_demo(void **state)
@@ -298,7 +302,6 @@ static void test_demo(void **state)
     assert_true(bytes_file(&file, DOCUMENTED));
     bytes_without_blank_lines(&file, &want);
     bytes_without_blank_lines(&demo->out.text, &got);
-    replace(&got, "[redacted]", PASSWORD_B64); /* the demo hides it unless told otherwise */
     /* The documented first section comes last on the wire. */
     size_t first = (size_t)(strstr(want.p, "\n####") + 1 - want.p);
     if (want.p[want.len - 1] != '\n')
@@ -307,7 +310,7 @@ static void test_demo(void **state)
     bytes_drop(&want, first);
     assert_string_equal(got.p, want.p);
     assert_true(bytes_has(&demo->err.text, ".jsonl.gz"));
-    assert_true(bytes_has(&demo->err.text, "xmpptap show"));
+    assert_shown_again(demo);
     bytes_free(&file);
     bytes_free(&want);
     bytes_free(&got);
