@@ -4,17 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
-#include "redact.h"
-#include "sasl.h"
+#include "meaning.h"
 
 #define SPACE_MAX    64
 #define SPACE_GAP_US 100000 /* white space that comes later than this is an item of its own */
-#define DOMAIN_MAX   1024
-#define USER_MAX     1024
-#define REDACTED_KEPT 4096 /* bytes of buffer an idle session may keep */
-#define NS_SASL      "urn:ietf:params:xml:ns:xmpp-sasl"
-#define NS_BIND      "urn:ietf:params:xml:ns:xmpp-bind"
 #define NS_COMPRESS  "http://jabber.org/protocol/compress"
 
 /* One direction. */
@@ -30,7 +23,6 @@ struct way {
     enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
     char raw_detail[ERROR_DETAIL_MAX];
     uint64_t raw_offset;
-    bool opened;              /* a header was seen on this connection */
     unsigned char space_len;  /* white space not yet recorded */
     char space[SPACE_MAX];
     int64_t space_us;
@@ -46,13 +38,9 @@ struct decoder {
     void *arg;
     struct decoder_options options;
     struct way way[2];
-    struct pair pair;
-    struct buf redacted;
+    struct meaning meaning;
     uint64_t n;
     int64_t now_us;
-    enum label_phase phase;
-    char domain[DOMAIN_MAX];
-    char account[DOMAIN_MAX + USER_MAX]; /* bare JID, "" while unknown */
 };
 
 struct decoder *decoder_new(const char *session, const struct decoder_options *o,
@@ -71,10 +59,7 @@ struct decoder *decoder_new(const char *session, const struct decoder_options *o
     d->emit = emit;
     d->arg = arg;
     d->options = *o;
-    d->phase = PHASE_OPEN;
-    pair_init(&d->pair);
-    /* A masked secret may be shorter than its mask. */
-    buf_init(&d->redacted, o->limits.item_bytes + READER_SECRETS * sizeof REDACTED);
+    meaning_init(&d->meaning, o->redact, o->limits.item_bytes, d->session, o->resumptions);
     for (int i = 0; i < 2; i++) {
         scan_init(&d->way[i].scan, &o->limits);
         reader_stream_init(&d->way[i].stream);
@@ -94,8 +79,7 @@ void decoder_free(struct decoder *d)
         buf_free(&d->way[i].edit_sent);
         free(d->way[i].edit_reason);
     }
-    pair_free(&d->pair);
-    buf_free(&d->redacted);
+    meaning_free(&d->meaning);
     free(d->session);
     free(d);
 }
@@ -121,13 +105,18 @@ static void emit_space(struct decoder *d, enum dir dir)
     emit_now(d, &ev);
 }
 
-/* Every event but a space goes through here, so white space keeps its place. */
-static void emit(struct decoder *d, struct event *ev)
+/* White space keeps its place: it is recorded before whatever comes behind it. */
+static void emit_space_first(struct decoder *d)
 {
     enum dir first = d->way[0].space_us <= d->way[1].space_us ? DIR_C2S : DIR_S2C;
 
     emit_space(d, first);
     emit_space(d, !first);
+}
+
+static void emit(struct decoder *d, struct event *ev)
+{
+    emit_space_first(d);
     ev->time_us = d->now_us;
     emit_now(d, ev);
 }
@@ -234,7 +223,7 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
     struct event ev = {.kind = EVENT_VIOLATION, .dir = dir};
 
     w->suspect = named || (more && w->suspect);
-    withhold = d->options.redact && (d->phase != PHASE_BOUND || w->suspect);
+    withhold = d->options.redact && (d->meaning.phase != PHASE_BOUND || w->suspect);
     ev.data = withhold ? NULL : p;
     ev.len = withhold ? 0 : n;
     ev.withheld = withhold ? n : 0;
@@ -264,104 +253,18 @@ static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- items ---- */
 
-static void learn_domain(struct decoder *d, const struct item *it)
-{
-    const char *to = item_attr(it, 0, "to");
-
-    if (to && strlen(to) < sizeof d->domain)
-        memcpy(d->domain, to, strlen(to) + 1);
-}
-
-static void learn_account(struct decoder *d, const struct item *it, enum dir dir)
-{
-    const struct node *top = &it->node[0];
-    char user[USER_MAX - 1];
-    int i;
-
-    if (dir == DIR_C2S && item_is(it, 0, NS_SASL, "auth")) {
-        const char *mechanism = item_attr(it, 0, "mechanism");
-
-        if (mechanism && sasl_username(mechanism, top->text, top->text_len, user, sizeof user) == 0)
-            snprintf(d->account, sizeof d->account, "%s%s%s", user, strchr(user, '@') ? "" : "@",
-                     strchr(user, '@') ? "" : d->domain);
-    } else if (dir == DIR_S2C && item_find(it, 2, NS_BIND, "bind") >= 0) {
-        i = item_find(it, 3, NS_BIND, "jid");
-        if (i >= 0)
-            snprintf(d->account, sizeof d->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
-                     it->node[i].text);
-    }
-}
-
-static bool is_iq(const struct item *it, const char *a, const char *b)
-{
-    const char *type = item_attr(it, 0, "type");
-
-    return strcmp(it->node[0].name, "iq") == 0 && type &&
-           (strcmp(type, a) == 0 || strcmp(type, b) == 0);
-}
-
-/* Type and payload namespace for the text of a `*.other` item; a nonza's own name and namespace. */
-static void describe_other(const struct item *it, struct event *ev)
-{
-    bool stanza = strcmp(it->node[0].ns, "jabber:client") == 0;
-
-    ev->type = stanza ? item_attr(it, 0, "type") : it->node[0].name;
-    if (!stanza)
-        ev->ns = it->node[0].ns;
-    else if (it->nodes > 1)
-        ev->ns = it->node[1].ns;
-}
-
-static void mask(struct decoder *d, const struct item *it, struct event *ev)
-{
-    if (!d->options.redact || it->secrets == 0)
-        return;
-    d->redacted.len = 0;
-    if (redact_item(it, &d->redacted)) { /* without memory nothing of it is shown */
-        ev->data = NULL;
-        ev->withheld = ev->len;
-        ev->len = 0;
-        return;
-    }
-    ev->data = d->redacted.p;
-    ev->len = d->redacted.len;
-}
-
-static void emit_item(struct decoder *d, enum dir dir, const struct item *it)
-{
-    struct event ev = {.kind = EVENT_STANZA, .dir = dir, .data = it->p, .len = it->len};
-    const char *id = item_attr(it, 0, "id");
-    struct pair_match asked = {0};
-    const struct label *label;
-
-    if (id && is_iq(it, "result", "error") && pair_answered(&d->pair, dir, id, &asked)) {
-        ev.re = asked.n;
-        ev.wait_us = d->now_us - asked.time_us;
-    }
-    label = label_for(it, dir, d->phase, asked.label, d->account);
-    ev.label = label_id(label);
-    if (label_is_other(label))
-        describe_other(it, &ev);
-    mask(d, it, &ev);
-    emit_wire(d, &ev, it->len);
-    if (id && is_iq(it, "get", "set"))
-        pair_asked(&d->pair, dir, id, ev.n, d->now_us, ev.label);
-    learn_account(d, it, dir);
-    if (d->redacted.cap > REDACTED_KEPT)
-        buf_free(&d->redacted);
-}
-
 static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
 {
     struct way *w = &d->way[dir];
-    struct event ev = {.kind = EVENT_STREAM, .dir = dir, .data = p, .len = n};
+    struct event ev = {.kind = what == SCAN_ITEM ? EVENT_STANZA : EVENT_STREAM, .dir = dir,
+                       .data = p, .len = n};
+    struct meaning_notes notes;
     const struct item *it;
     struct error e = {0};
     int err;
 
     if (what == SCAN_CLOSE) {
-        ev.label = label_id(label_for_close(dir));
-        ev.closing = true;
+        meaning_close(&d->meaning, &ev);
         emit_wire(d, &ev, n);
         return;
     }
@@ -371,7 +274,7 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
         err = reader_item(d->reader, &w->stream, p, n, &it, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
-    } else if (err && what == SCAN_ITEM && d->phase == PHASE_BOUND) {
+    } else if (err && what == SCAN_ITEM && d->meaning.phase == PHASE_BOUND) {
         /* Its end is known, so what follows can be read. Before the login the gate steps aside and
          * gives no marks any more: there nothing can. */
         violation(d, dir, (enum error_code)err, w->scan.offset - n, false, e.detail, p, n);
@@ -379,13 +282,14 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
         go_raw(w, (enum error_code)err, w->scan.offset - n, e.detail);
         raw_bytes(d, dir, p, n);
     } else if (what == SCAN_HEADER) {
-        ev.label = label_id(label_for_header(dir, d->phase, !w->opened));
-        w->opened = true;
-        if (dir == DIR_C2S)
-            learn_domain(d, it);
+        emit_space_first(d);
+        meaning_header(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
         emit_wire(d, &ev, n);
     } else {
-        emit_item(d, dir, it);
+        emit_space_first(d);
+        meaning_item(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
+        emit_wire(d, &ev, n);
+        meaning_done(&d->meaning);
         if (dir == DIR_S2C && item_is(it, 0, NS_COMPRESS, "compressed"))
             for (int i = 0; i < 2; i++)
                 go_raw(&d->way[i], ERR_COMPRESSED, 0, "XEP-0138");
@@ -505,7 +409,7 @@ static void restart(struct decoder *d, enum label_phase phase)
         reader_stream_free(&w->stream);
         w->raw = false;
     }
-    d->phase = phase;
+    meaning_restart(&d->meaning, phase);
 }
 
 static void announce_edit(struct decoder *d, const struct mark *m)
@@ -532,7 +436,7 @@ static void end(struct decoder *d, const struct mark *m)
         flush_unfinished(d, (enum dir)i);
         emit_edit(d, (enum dir)i, 0);
     }
-    ev.u.end.account = *d->account ? d->account : d->domain;
+    meaning_end(&d->meaning, d->now_us, &ev.u.end);
     emit(d, &ev);
 }
 
@@ -557,7 +461,7 @@ void decoder_mark(struct decoder *d, int64_t t_us, const struct mark *m)
         restart(d, m->phase);
         break;
     case MARK_BOUND:
-        d->phase = PHASE_BOUND;
+        d->meaning.phase = PHASE_BOUND;
         break;
     case MARK_EDIT:
         announce_edit(d, m);

@@ -11,12 +11,14 @@
 #include "labels.h"
 #include "reader.h"
 #include "scan.h"
+#include "sm.h"
 
 struct decoder;
 
 struct decoder_options {
     struct scan_limits limits;
     bool redact;
+    struct sm_table *resumptions; /* shared by the thread's decoders, borrowed; NULL: none */
 };
 
 enum mark_kind {

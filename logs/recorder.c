@@ -69,6 +69,7 @@ static size_t mark_strings(struct mark *m, const char **at[STRINGS_MAX])
         at[n++] = &m->u.tls.cert;
         at[n++] = &m->u.tls.verify;
         at[n++] = &m->u.tls.error;
+        at[n++] = &m->u.tls.kind;
         break;
     case MARK_END:
         at[n++] = &m->u.end.phase;
@@ -408,6 +409,7 @@ struct recorder *recorder_start(const struct recorder_options *o)
     run_id(r->run);
     r->queue = queue_new(r->options.queue_bytes);
     r->reader = reader_new();
+    r->options.decoder.resumptions = sm_table_new(); /* without memory nothing is tied */
     if (r->queue && r->reader) {
         sigfillset(&all); /* signals are the loop's */
         pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -418,6 +420,7 @@ struct recorder *recorder_start(const struct recorder_options *o)
         close_sinks(r);
         queue_free(r->queue);
         reader_free(r->reader);
+        sm_table_free(r->options.decoder.resumptions);
         free(r);
         return NULL;
     }
@@ -436,6 +439,7 @@ int recorder_stop(struct recorder *r)
 
     queue_free(r->queue);
     reader_free(r->reader);
+    sm_table_free(r->options.decoder.resumptions);
     free(r);
     return err;
 }
