@@ -8,12 +8,16 @@
 
 #define SPACE_MAX    64
 #define SPACE_GAP_US 100000 /* white space that comes later than this is an item of its own */
+#define INFLATED     16384
+#define AROUND       20 /* bytes shown before and behind the place of an error */
 #define NS_COMPRESS  "http://jabber.org/protocol/compress"
+#define NS_SASL      "urn:ietf:params:xml:ns:xmpp-sasl"
 
 /* One direction. */
 struct way {
     struct scan scan;
     struct reader_stream stream;
+    struct inflate *inflate;  /* owned; NULL: the stream is not compressed */
     struct buf item;          /* the unfinished item's bytes */
     bool suspect;             /* the violation under way names a password */
     unsigned char tail_len;
@@ -23,6 +27,7 @@ struct way {
     enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
     char raw_detail[ERROR_DETAIL_MAX];
     uint64_t raw_offset;
+    uint64_t compressed;      /* bytes that came compressed */
     unsigned char space_len;  /* white space not yet recorded */
     char space[SPACE_MAX];
     int64_t space_us;
@@ -39,6 +44,8 @@ struct decoder {
     struct decoder_options options;
     struct way way[2];
     struct meaning meaning;
+    bool compressed;          /* <compressed/> was said (XEP-0138): no marks come from there on */
+    bool restarts;            /* the item at hand begins new streams, when all is done with it */
     uint64_t n;
     int64_t now_us;
 };
@@ -78,6 +85,7 @@ void decoder_free(struct decoder *d)
         buf_free(&d->way[i].item);
         buf_free(&d->way[i].edit_sent);
         free(d->way[i].edit_reason);
+        inflate_free(d->way[i].inflate);
     }
     meaning_free(&d->meaning);
     free(d->session);
@@ -253,47 +261,87 @@ static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- items ---- */
 
-static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
+/* What is wrong, and the bytes around it where they may be shown. */
+static void explain_error(struct decoder *d, const char *p, size_t n, struct error *e)
+{
+    size_t at = reader_error_at(d->reader), from, to, len = strlen(e->detail);
+    char around[2][AROUND + 1];
+
+    if (e->code != ERR_NOT_WELL_FORMED || at > n)
+        return;
+    if (d->options.redact && d->meaning.phase != PHASE_BOUND) {
+        snprintf(e->detail + len, sizeof e->detail - len,
+                 " (--secrets keep shows the bytes around it)");
+        return;
+    }
+    from = at > AROUND ? at - AROUND : 0;
+    to = n - at > AROUND ? at + AROUND : n;
+    snprintf(around[0], sizeof around[0], "%.*s", (int)(at - from), p + from);
+    snprintf(around[1], sizeof around[1], "%.*s", (int)(to - at), p + at);
+    snprintf(e->detail + len, sizeof e->detail - len, ", behind \"%s\" and before \"%s\"",
+             around[0], around[1]);
+}
+
+static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, const char *p,
+                       size_t n, struct error *e)
 {
     struct way *w = &d->way[dir];
+
+    explain_error(d, p, n, e);
+    if (what == SCAN_ITEM && d->meaning.phase == PHASE_BOUND) {
+        /* Its end is known, so what follows can be read. Before the login the gate steps aside and
+         * gives no marks any more: there nothing can. */
+        violation(d, dir, e->code, w->scan.offset - n, false, e->detail, p, n);
+    } else {
+        go_raw(w, e->code, w->scan.offset - n, e->detail);
+        raw_bytes(d, dir, p, n);
+    }
+}
+
+/* Compression ends what the gate reads, so from there on restarts are found here: behind
+ * <compressed/> itself, and behind a <success/> that comes later. */
+static bool begins_streams(struct decoder *d, enum dir dir, const struct item *it)
+{
+    if (dir != DIR_S2C)
+        return false;
+    if (item_is(it, 0, NS_COMPRESS, "compressed"))
+        return d->compressed = true;
+    return d->compressed && item_is(it, 0, NS_SASL, "success");
+}
+
+static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
+{
     struct event ev = {.kind = what == SCAN_ITEM ? EVENT_STANZA : EVENT_STREAM, .dir = dir,
                        .data = p, .len = n};
+    struct reader_stream *st = &d->way[dir].stream;
     struct meaning_notes notes;
     const struct item *it;
     struct error e = {0};
-    int err;
+    int err = 0;
 
-    if (what == SCAN_CLOSE) {
-        meaning_close(&d->meaning, &ev);
-        emit_wire(d, &ev, n);
-        return;
-    }
+    emit_space_first(d);
     if (what == SCAN_HEADER)
-        err = reader_header(d->reader, &w->stream, p, n, &it, &e);
-    else
-        err = reader_item(d->reader, &w->stream, p, n, &it, &e);
+        err = reader_header(d->reader, st, p, n, &it, &e);
+    else if (what == SCAN_ITEM)
+        err = reader_item(d->reader, st, p, n, &it, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
-    } else if (err && what == SCAN_ITEM && d->meaning.phase == PHASE_BOUND) {
-        /* Its end is known, so what follows can be read. Before the login the gate steps aside and
-         * gives no marks any more: there nothing can. */
-        violation(d, dir, (enum error_code)err, w->scan.offset - n, false, e.detail, p, n);
-    } else if (err) {
-        go_raw(w, (enum error_code)err, w->scan.offset - n, e.detail);
-        raw_bytes(d, dir, p, n);
-    } else if (what == SCAN_HEADER) {
-        emit_space_first(d);
-        meaning_header(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
-        emit_wire(d, &ev, n);
-    } else {
-        emit_space_first(d);
-        meaning_item(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
-        emit_wire(d, &ev, n);
-        meaning_done(&d->meaning);
-        if (dir == DIR_S2C && item_is(it, 0, NS_COMPRESS, "compressed"))
-            for (int i = 0; i < 2; i++)
-                go_raw(&d->way[i], ERR_COMPRESSED, 0, "XEP-0138");
+        return;
     }
+    if (err) {
+        unreadable(d, dir, what, p, n, &e);
+        return;
+    }
+    if (what == SCAN_CLOSE) {
+        meaning_close(&d->meaning, &ev);
+    } else if (what == SCAN_HEADER) {
+        meaning_header(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
+    } else {
+        meaning_item(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
+        d->restarts = begins_streams(d, dir, it);
+    }
+    emit_wire(d, &ev, n);
+    meaning_done(&d->meaning);
 }
 
 /* ---- bytes ---- */
@@ -369,24 +417,6 @@ static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t
     return used;
 }
 
-void decoder_data(struct decoder *d, enum dir dir, int64_t t_us, const char *p, size_t n)
-{
-    d->now_us = t_us;
-    while (n) {
-        size_t used;
-
-        if (d->way[dir].raw) {
-            raw_bytes(d, dir, p, n);
-            return;
-        }
-        used = decode_some(d, dir, p, n);
-        p += used;
-        n -= used;
-    }
-}
-
-/* ---- marks ---- */
-
 /* What a direction has begun and will not finish. */
 static void flush_unfinished(struct decoder *d, enum dir dir)
 {
@@ -398,6 +428,84 @@ static void flush_unfinished(struct decoder *d, enum dir dir)
     buf_free(&w->item);
     w->flawed = false;
 }
+
+static void restart(struct decoder *d, enum label_phase phase);
+
+static void begin_compression(struct decoder *d)
+{
+    for (int i = 0; i < 2; i++) {
+        struct way *w = &d->way[i];
+
+        if (w->inflate)
+            continue;
+        w->inflate = inflate_new(d->options.inflate.ratio ? &d->options.inflate : NULL);
+        if (!w->inflate)
+            go_raw(w, ERR_NOMEM, 0, "no memory to inflate");
+    }
+}
+
+/* Plaintext, all of it or as far as the stream is not compressed; returns the bytes used. */
+static size_t plain_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    size_t at = 0;
+
+    while (at < n) {
+        if (w->raw) {
+            raw_bytes(d, dir, p + at, n - at);
+            return n;
+        }
+        at += decode_some(d, dir, p + at, n - at);
+        if (!d->restarts)
+            continue;
+        d->restarts = false;
+        restart(d, w->inflate ? PHASE_BOUND : d->meaning.phase);
+        if (!w->inflate) {
+            begin_compression(d);
+            return at;
+        }
+    }
+    return at;
+}
+
+/* Returns the bytes used: all, unless they cannot be inflated. */
+static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    char text[INFLATED];
+    struct error e;
+    size_t at = 0, used, got = sizeof text;
+
+    while (at < n || got == sizeof text) {
+        int err = inflate_some(w->inflate, p + at, n - at, &used, text, sizeof text, &got, &e);
+
+        w->compressed += used;
+        at += used;
+        plain_bytes(d, dir, text, got);
+        if (err) {
+            flush_unfinished(d, dir);
+            inflate_free(w->inflate);
+            w->inflate = NULL;
+            go_raw(w, (enum error_code)err, w->compressed, e.detail);
+            return at;
+        }
+    }
+    return at;
+}
+
+void decoder_data(struct decoder *d, enum dir dir, int64_t t_us, const char *p, size_t n)
+{
+    d->now_us = t_us;
+    while (n) {
+        size_t used = d->way[dir].inflate ? compressed_bytes(d, dir, p, n)
+                                          : plain_bytes(d, dir, p, n);
+
+        p += used;
+        n -= used;
+    }
+}
+
+/* ---- marks ---- */
 
 static void restart(struct decoder *d, enum label_phase phase)
 {
@@ -435,6 +543,7 @@ static void end(struct decoder *d, const struct mark *m)
     for (int i = 0; i < 2; i++) {
         flush_unfinished(d, (enum dir)i);
         emit_edit(d, (enum dir)i, 0);
+        ev.u.end.count[i].compressed = d->way[i].compressed;
     }
     meaning_end(&d->meaning, d->now_us, &ev.u.end);
     emit(d, &ev);

@@ -471,7 +471,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         secure_refused(s, SIDE_SERVER, e);
     } else {
         if (s->gate.phase == GATE_TLS_CLIENT && side == SIDE_CLIENT && leg_ssl(l))
-            secure_record(s, side, "", e->detail);
+            secure_record(s, side, "", e->detail, e->kind);
         s->gone[side] = true;
         session_close(s, side, e->code, "%s", e->detail);
     }
