@@ -172,6 +172,29 @@ void notes_comment(struct text *x, const struct event *ev)
     put_sasl(x, ev);
 }
 
+bool notes_below(struct text *x, const struct event *ev)
+{
+    const char *resumes = event_fact(ev, "resumes");
+
+    if (!x)
+        return ev->remarks || resumes;
+    for (unsigned i = 0; i < ev->remarks; i++) {
+        text_begin(x, TEXT_NOTE);
+        text_put(x, "#%" PRIu64 " is odd (", ev->n);
+        text_captured(x, ev->remark[i].name);
+        text_put(x, ")");
+        put_detail(x, ev->remark[i].value);
+        text_end(x);
+    }
+    if (resumes) {
+        text_begin(x, TEXT_NOTE);
+        text_put(x, "goes on with session ");
+        text_captured(x, resumes);
+        text_end(x);
+    }
+    return true;
+}
+
 void notes_print(struct text *x, const struct event *ev, bool verbose)
 {
     switch (ev->kind) {

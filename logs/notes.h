@@ -18,4 +18,8 @@ size_t notes_shown(const struct event *ev);
 /* The comment lines above a wire item: time, direction, size, wait, decoded SASL. */
 void notes_comment(struct text *x, const struct event *ev);
 
+/* The lines below a wire item: what is odd about it, which session it goes on with. Returns
+ * whether there are any; `x` NULL: only that. */
+bool notes_below(struct text *x, const struct event *ev);
+
 #endif

@@ -248,6 +248,10 @@ static void print_item(struct transcript *t, struct session *s, const struct eve
                                           : xml_lines_item(&x->buf, ev->data, ev->len);
     }
     t->page.item_of = s;
+    if (notes_below(NULL, ev)) {
+        begin_block(t, BLOCK_NOTE, false);
+        notes_below(x, ev);
+    }
 }
 
 static void item_printed(struct session *s, const struct event *ev)
