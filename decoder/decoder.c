@@ -191,7 +191,8 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
         n -= take;
     }
     if (w->edit_reason) {
-        emit_space(d, dir);
+        if (all >= w->edit_left) /* else more of it may come, in pieces */
+            emit_space(d, dir);
         edit_covered(d, dir, all);
     }
 }
