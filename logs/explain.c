@@ -171,6 +171,9 @@ static void add_line(struct explain *x, const struct event *ev, enum side who, s
     int64_t since = x->last_us[other] > x->last_us[who] ? x->last_us[other] : 0;
     struct line *l;
 
+    if (ev->kind == EVENT_TLS) /* both took part; the peer's flight is what was waited for */
+        since = x->end_us;
+
     if (x->n && joins(&x->lines[x->n - 1], ev, who, what)) {
         x->lines[x->n - 1].time_us = ev->time_us;
     } else if (x->n == EXPLAIN_LINES || buf_add(what, "", 1)) {

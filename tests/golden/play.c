@@ -62,7 +62,8 @@ void play(const struct case_file *c, bool redact, struct reader *reader,
           const struct play_cuts *cuts, decoder_emit *emit, void *arg)
 {
     struct sm_table *resumptions = sm_table_new();
-    struct decoder_options o = {scan_default_limits, redact, resumptions};
+    struct decoder_options o = {
+        .limits = scan_default_limits, .redact = redact, .resumptions = resumptions};
     struct decoder *d = NULL;
     unsigned sessions = 0;
     char id[32];

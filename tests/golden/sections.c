@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../logs/explain.h"
 #include "../../logs/transcript.h"
 #include "case.h"
 
@@ -201,8 +202,28 @@ static int write_events(struct buf *out, const struct event *ev, size_t n)
 
 /* ---- the table ---- */
 
+/* ---- explain ---- */
+
+static int add_text(void *arg, const char *p, size_t n)
+{
+    return buf_add(arg, p, n);
+}
+
+static int write_explain(struct buf *out, const struct event *ev, size_t n)
+{
+    struct sink *s = explain_new(LABELS_EN, add_text, out);
+    int err = 0;
+
+    if (!s)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n && !err; i++)
+        err = s->event(s, &ev[i]);
+    return err ? err : s->close(s);
+}
+
 const struct section sections[] = {
     {"transcript", write_transcript},
     {"events", write_events},
+    {"explain", write_explain},
     {NULL, NULL},
 };

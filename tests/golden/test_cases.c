@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../decoder/verdict.h"
 #include "../../logs/json.h"
 #include "../../logs/tally.h"
 #include "play.h"
@@ -66,6 +67,7 @@ static void save(const char *path, const struct buf *text)
 
 struct whole {
     struct tally tally;
+    struct story story;
     struct buf archive;      /* lines of JSON */
     struct sink *transcript; /* live */
     int fd;
@@ -78,10 +80,18 @@ struct whole {
 static void whole_event(void *arg, struct event *ev)
 {
     struct whole *w = arg;
+    struct verdict verdict;
 
     if (ev->kind == EVENT_SESSION)
         tally_init(&w->tally);
     tally_event(&w->tally, ev);
+    story_event(&w->story, ev);
+    if (ev->kind == EVENT_END) {
+        verdict_give(&w->story, &verdict);
+        ev->u.end.verdict = verdict.id;
+        ev->u.end.sentence = verdict.sentence;
+        story_free(&w->story);
+    }
     if (ev->kind == EVENT_END)
         tally_free(&w->tally);
     assert_int_equal(json_event_write(&w->archive, ev), 0);
