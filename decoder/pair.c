@@ -109,7 +109,7 @@ void pair_end(const struct pair *p, int64_t now_us, struct event_end *end)
 {
     for (const struct pair_request *q = p->first; q; q = q->next) {
         if (end->opens < EVENT_OPEN_MAX)
-            end->open[end->opens++] = (struct event_request){q->match.n, now_us - q->match.time_us};
+            end->open[end->opens++] = (struct event_request){q->match.n, now_us - q->match.time_us, q->match.label};
         end->unanswered++;
     }
 }

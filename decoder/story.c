@@ -290,7 +290,8 @@ static void requests(struct story *s, const struct event_end *end)
 
     if (end->slows) {
         seconds(wait, sizeof wait, end->slow[0].us);
-        snprintf(words, sizeof words, "#%" PRIu64 " after %s", end->slow[0].n, wait);
+        snprintf(words, sizeof words, "#%" PRIu64 "%s%s after %s", end->slow[0].n,
+                 end->slow[0].label ? " " : "", end->slow[0].label ? end->slow[0].label : "", wait);
         set(s, "slowest", words);
     }
     if (!end->unanswered)
@@ -298,8 +299,9 @@ static void requests(struct story *s, const struct event_end *end)
     len = snprintf(words, sizeof words, "%" PRIu64 " request%s had no answer:", end->unanswered,
                    end->unanswered == 1 ? "" : "s");
     for (unsigned i = 0; i < end->opens && i < 5; i++)
-        len += snprintf(words + len, sizeof words - (size_t)len, "%s #%" PRIu64, i ? "," : "",
-                        end->open[i].n);
+        len += snprintf(words + len, sizeof words - (size_t)len, "%s #%" PRIu64 "%s%.40s",
+                        i ? "," : "", end->open[i].n, end->open[i].label ? " " : "",
+                        end->open[i].label ? end->open[i].label : "");
     set(s, "unanswered", words);
 }
 
