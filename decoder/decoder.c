@@ -24,10 +24,12 @@ struct way {
     char tail[7];             /* its last bytes: the word may be split */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
-    enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
+    bool raw_told;            /* the first of them have been */
+    enum error_code raw_code; /* why */
     char raw_detail[ERROR_DETAIL_MAX];
     uint64_t raw_offset;
     uint64_t compressed;      /* bytes that came compressed */
+    uint64_t swallowed;       /* of them, since zlib last gave text */
     unsigned char space_len;  /* white space not yet recorded */
     char space[SPACE_MAX];
     int64_t space_us;
@@ -244,6 +246,7 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
 static void go_raw(struct way *w, enum error_code code, uint64_t offset, const char *detail)
 {
     w->raw = true;
+    w->raw_told = false;
     w->raw_code = code;
     w->raw_offset = offset;
     snprintf(w->raw_detail, sizeof w->raw_detail, "%s", detail);
@@ -252,11 +255,10 @@ static void go_raw(struct way *w, enum error_code code, uint64_t offset, const c
 static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 {
     struct way *w = &d->way[dir];
-    bool more = w->raw_code == ERR_NONE;
+    bool more = w->raw_told;
 
-    violation(d, dir, more ? ERR_UNREADABLE : w->raw_code, w->raw_offset, more,
-              more ? "" : w->raw_detail, p, n);
-    w->raw_code = ERR_NONE;
+    w->raw_told = true;
+    violation(d, dir, w->raw_code, w->raw_offset, more, more ? "" : w->raw_detail, p, n);
     w->raw_offset += n;
 }
 
@@ -469,6 +471,20 @@ static size_t plain_bytes(struct decoder *d, enum dir dir, const char *p, size_t
     return at;
 }
 
+/* What zlib has taken and given nothing for is not recorded. */
+static void give_up_inflating(struct decoder *d, enum dir dir, uint64_t lost, enum error_code code,
+                              const struct error *e)
+{
+    struct way *w = &d->way[dir];
+
+    flush_unfinished(d, dir);
+    inflate_free(w->inflate);
+    w->inflate = NULL;
+    if (lost)
+        emit_gap(d, dir, lost);
+    go_raw(w, code, w->compressed, e->detail);
+}
+
 /* Returns the bytes used: all, unless they cannot be inflated. */
 static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 {
@@ -480,16 +496,17 @@ static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, s
     while (at < n || got == sizeof text) {
         int err = inflate_some(w->inflate, p + at, n - at, &used, text, sizeof text, &got, &e);
 
+        if (err) {
+            used = got ? used : 0; /* what gave no text is recorded as it came */
+            w->compressed += used;
+            plain_bytes(d, dir, text, got);
+            give_up_inflating(d, dir, got ? 0 : w->swallowed, (enum error_code)err, &e);
+            return at + used;
+        }
         w->compressed += used;
+        w->swallowed = got ? 0 : w->swallowed + used;
         at += used;
         plain_bytes(d, dir, text, got);
-        if (err) {
-            flush_unfinished(d, dir);
-            inflate_free(w->inflate);
-            w->inflate = NULL;
-            go_raw(w, (enum error_code)err, w->compressed, e.detail);
-            return at;
-        }
     }
     return at;
 }

@@ -36,8 +36,7 @@ size_t play_turns(const struct case_file *c)
     return turns;
 }
 
-/* Where the piece ends that begins at `at`. */
-static size_t piece_end(const struct play_cuts *cuts, size_t len, size_t at)
+size_t play_piece_end(const struct play_cuts *cuts, size_t len, size_t at)
 {
     size_t end = 1 + cuts->turn % span(len);
 
@@ -51,7 +50,7 @@ static size_t piece_end(const struct play_cuts *cuts, size_t len, size_t at)
 static void feed(struct decoder *d, const struct case_step *st, const struct play_cuts *cuts)
 {
     for (size_t at = 0; at < st->len;) {
-        size_t end = piece_end(cuts, st->len, at);
+        size_t end = play_piece_end(cuts, st->len, at);
 
         decoder_data(d, st->mark.dir, BEGIN_US + st->t_us, st->p + at, end - at);
         at = end;

@@ -22,6 +22,9 @@ struct play_cuts {
 
 size_t play_turns(const struct case_file *c);
 
+/* Where the piece of a line of `len` bytes ends that begins at `at`. */
+size_t play_piece_end(const struct play_cuts *cuts, size_t len, size_t at);
+
 void play(const struct case_file *c, bool redact, struct reader *reader,
           const struct play_cuts *cuts, decoder_emit *emit, void *arg);
 

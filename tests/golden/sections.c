@@ -96,8 +96,9 @@ static void put_wire(struct row *r, const struct event *ev)
         put_count(r, "offset", ev->u.violation.offset);
         put_count(r, "more", ev->u.violation.more);
         put_text(r, "detail", ev->u.violation.detail);
-        put_count(r, "bytes", ev->len);
     }
+    if (ev->kind == EVENT_VIOLATION || ev->kind == EVENT_SPACE)
+        put_count(r, "bytes", ev->len);
     put_count(r, "withheld", ev->withheld);
     put_facts(r, "", ev->fact, ev->facts);
     put_facts(r, "!", ev->remark, ev->remarks);

@@ -338,8 +338,9 @@ static void golden_case(void **state)
 static char *test_name(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
 
-    return strndup(name, strcspn(name, "."));
+    return dot ? strndup(name, (size_t)(dot - name)) : strdup(name);
 }
 
 static int run_cases(char **paths, size_t n)
