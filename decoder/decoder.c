@@ -29,7 +29,6 @@ struct way {
     char raw_detail[ERROR_DETAIL_MAX];
     uint64_t raw_offset;
     uint64_t compressed;      /* bytes that came compressed */
-    uint64_t swallowed;       /* of them, since zlib last gave text */
     unsigned char space_len;  /* white space not yet recorded */
     char space[SPACE_MAX];
     int64_t space_us;
@@ -264,25 +263,38 @@ static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- items ---- */
 
+/* Bytes as printable ASCII. */
+static void quote_bytes(char *out, size_t size, const char *p, size_t n)
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < n && size - len > 4; i++) {
+        unsigned char c = (unsigned char)p[i];
+
+        len += (size_t)snprintf(out + len, size - len, c < 0x20 || c >= 0x7f ? "\\x%02x" : "%c", c);
+    }
+}
+
 /* What is wrong, and the bytes around it where they may be shown. */
 static void explain_error(struct decoder *d, const char *p, size_t n, struct error *e)
 {
     size_t at = reader_error_at(d->reader), from, to, len = strlen(e->detail);
-    char around[2][AROUND + 1];
+    char before[4 * AROUND + 1], behind[4 * AROUND + 1];
 
     if (e->code != ERR_NOT_WELL_FORMED || at > n)
         return;
-    if (d->options.redact && d->meaning.phase != PHASE_BOUND) {
+    if (d->options.redact && (d->meaning.phase != PHASE_BOUND || memmem(p, n, "assword", 7))) {
         snprintf(e->detail + len, sizeof e->detail - len,
                  " (--secrets keep shows the bytes around it)");
         return;
     }
     from = at > AROUND ? at - AROUND : 0;
     to = n - at > AROUND ? at + AROUND : n;
-    snprintf(around[0], sizeof around[0], "%.*s", (int)(at - from), p + from);
-    snprintf(around[1], sizeof around[1], "%.*s", (int)(to - at), p + at);
-    snprintf(e->detail + len, sizeof e->detail - len, ", behind \"%s\" and before \"%s\"",
-             around[0], around[1]);
+    quote_bytes(before, sizeof before, p + from, at - from);
+    quote_bytes(behind, sizeof behind, p + at, to - at);
+    snprintf(e->detail + len, sizeof e->detail - len, ", behind \"%s\" and before \"%s\"", before,
+             behind);
 }
 
 static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, const char *p,
@@ -471,20 +483,6 @@ static size_t plain_bytes(struct decoder *d, enum dir dir, const char *p, size_t
     return at;
 }
 
-/* What zlib has taken and given nothing for is not recorded. */
-static void give_up_inflating(struct decoder *d, enum dir dir, uint64_t lost, enum error_code code,
-                              const struct error *e)
-{
-    struct way *w = &d->way[dir];
-
-    flush_unfinished(d, dir);
-    inflate_free(w->inflate);
-    w->inflate = NULL;
-    if (lost)
-        emit_gap(d, dir, lost);
-    go_raw(w, code, w->compressed, e->detail);
-}
-
 /* Returns the bytes used: all, unless they cannot be inflated. */
 static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 {
@@ -496,17 +494,16 @@ static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, s
     while (at < n || got == sizeof text) {
         int err = inflate_some(w->inflate, p + at, n - at, &used, text, sizeof text, &got, &e);
 
-        if (err) {
-            used = got ? used : 0; /* what gave no text is recorded as it came */
-            w->compressed += used;
-            plain_bytes(d, dir, text, got);
-            give_up_inflating(d, dir, got ? 0 : w->swallowed, (enum error_code)err, &e);
-            return at + used;
-        }
         w->compressed += used;
-        w->swallowed = got ? 0 : w->swallowed + used;
         at += used;
         plain_bytes(d, dir, text, got);
+        if (err) { /* the violation's offset says how far it could be inflated */
+            flush_unfinished(d, dir);
+            inflate_free(w->inflate);
+            w->inflate = NULL;
+            go_raw(w, (enum error_code)err, w->compressed, e.detail);
+            return at;
+        }
     }
     return at;
 }
