@@ -170,6 +170,7 @@ static void emit_gap(struct decoder *d, enum dir dir, uint64_t bytes)
 {
     struct event ev = {.kind = EVENT_GAP, .dir = dir, .u.gap = {bytes}};
 
+    meaning_missed(&d->meaning, dir);
     emit(d, &ev);
 }
 
@@ -237,7 +238,7 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
     ev.data = withhold ? NULL : p;
     ev.len = withhold ? 0 : n;
     ev.withheld = withhold ? n : 0;
-
+    meaning_missed(&d->meaning, dir);
     ev.u.violation = (struct event_violation){code, offset, more, detail};
     emit_wire(d, &ev, n);
 }

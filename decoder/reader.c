@@ -468,6 +468,12 @@ bool item_is(const struct item *it, unsigned node, const char *ns, const char *n
            (!name || strcmp(it->node[node].name, name) == 0);
 }
 
+bool item_is_stanza(const struct item *it)
+{
+    return item_is(it, 0, "jabber:client", "message") ||
+           item_is(it, 0, "jabber:client", "presence") || item_is(it, 0, "jabber:client", "iq");
+}
+
 int item_find(const struct item *it, unsigned depth, const char *ns, const char *name)
 {
     for (unsigned i = 0; i < it->nodes; i++)

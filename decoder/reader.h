@@ -79,6 +79,9 @@ const char *item_attr(const struct item *it, unsigned node, const char *name);
 /* Is element `node` {ns}name? */
 bool item_is(const struct item *it, unsigned node, const char *ns, const char *name);
 
+/* Is it a message, presence or iq? */
+bool item_is_stanza(const struct item *it);
+
 /* The first element {ns}name at `depth` (name or ns NULL: any), or -1. */
 int item_find(const struct item *it, unsigned depth, const char *ns, const char *name);
 
