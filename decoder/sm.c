@@ -110,10 +110,8 @@ static struct sm_entry *table_find(struct sm_table *t, const char *id, const cha
         struct sm_entry *e = &t->entry[i];
 
         if (e->hash == hash && strcmp(e->stream->id, id) == 0 &&
-            jid_same(e->stream->domain, domain)) {
-            e->used = ++t->uses;
+            jid_same(e->stream->domain, domain))
             return e;
-        }
     }
     return NULL;
 }
@@ -131,28 +129,35 @@ static struct sm_entry *table_room(struct sm_table *t)
     return e;
 }
 
-/* Enters a stream that has no id yet. Without memory it cannot be resumed, that is all. */
+static bool name_stream(struct sm_stream *st, const char *id, const char *domain)
+{
+    if (st->id)
+        return true;
+    st->id = strdup(id);
+    st->domain = strdup(domain);
+    if (st->id && st->domain)
+        return true;
+    free(st->id);
+    free(st->domain);
+    st->id = st->domain = NULL;
+    return false;
+}
+
+/* Without memory a stream cannot be resumed, that is all. One that has an id already has this one. */
 static void table_enter(struct sm_table *t, struct sm_stream *st, const char *id,
                         const char *domain)
 {
     struct sm_entry *e;
 
-    if (!t || st->id || strlen(id) > SM_ID_MAX)
+    if (!t || strlen(id) > SM_ID_MAX || !name_stream(st, id, domain))
         return;
-    st->id = strdup(id);
-    st->domain = strdup(domain);
-    if (!st->id || !st->domain) {
-        free(st->id);
-        free(st->domain);
-        st->id = st->domain = NULL;
-        return;
-    }
+    stream_hold(st);
     e = table_find(t, id, domain);
-    if (e) /* the server gave the id again */
+    if (e) /* it is there, or the server gave the id again */
         stream_drop(&e->stream);
     else
         e = table_room(t);
-    *e = (struct sm_entry){hash_of(id, domain), ++t->uses, stream_hold(st)};
+    *e = (struct sm_entry){hash_of(id, domain), ++t->uses, st};
 }
 
 /* ---- the session ---- */
