@@ -402,6 +402,52 @@ static void test_answered(void **state)
     script_finish(&s);
 }
 
+/* Any order of questions and answers, with few ids and addresses: the same as a plain list gives.
+ */
+static void test_random(void **state)
+{
+    static const char *const addresses[] = {"b@c", "b@c/D", "b@c/d", "e.f"};
+    enum { STEPS = 3000, OPEN = PAIR_OPEN_MAX };
+    struct {
+        int id, address, n;
+    } open[OPEN];
+    int opens = 0, n = 2;
+    unsigned seed = 1;
+    struct script s;
+
+    (void)state;
+    script_begin(&s, false);
+    for (int i = 0; i < STEPS; i++) {
+        int id, address, k = 0;
+        char want[64];
+
+        seed = seed * 1103515245 + 12345;
+        id = (int)(seed >> 16) % 7;
+        address = (int)(seed >> 20) % 4;
+        n++;
+        if (opens < OPEN && (seed >> 28) % 2 == 0) {
+            ask(&s, DIR_C2S, "q", id, addresses[address]);
+            open[opens].id = id;
+            open[opens].address = address;
+            open[opens++].n = n;
+            script_log(&s);
+            continue;
+        }
+        answer(&s, "q", id, addresses[address]);
+        while (k < opens && (open[k].id != id || open[k].address != address))
+            k++;
+        if (k < opens)
+            snprintf(want, sizeof want, "s1#%d s2c ping.client.result re %d +0\n", n, open[k].n);
+        else
+            snprintf(want, sizeof want, "s1#%d s2c iq.other ! ", n);
+        assert_memory_equal(script_log(&s), want, strlen(want));
+        if (k < opens)
+            memmove(&open[k], &open[k + 1], (size_t)(--opens - k) * sizeof *open);
+    }
+    assert_true(opens > 20);
+    script_finish(&s);
+}
+
 /* Nothing but the ring is left when all was answered. */
 static void test_idle(void **state)
 {
@@ -506,12 +552,10 @@ static void test_jid(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who),      cmocka_unit_test(test_iq),
-        cmocka_unit_test(test_odd),      cmocka_unit_test(test_in_order),
-        cmocka_unit_test(test_full),     cmocka_unit_test(test_long),
-        cmocka_unit_test(test_answered), cmocka_unit_test(test_idle),
-        cmocka_unit_test(test_slowest),  cmocka_unit_test(test_jid),
-        cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_who),      cmocka_unit_test(test_iq),   cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_in_order), cmocka_unit_test(test_full), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_answered), cmocka_unit_test(test_idle), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_slowest),  cmocka_unit_test(test_jid),  cmocka_unit_test(test_unread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
