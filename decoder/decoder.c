@@ -542,6 +542,8 @@ static void announce_edit(struct decoder *d, const struct mark *m)
 
     emit_space(d, m->dir);
     emit_edit(d, m->dir, 0); /* one that met no item */
+    if (d->meaning.phase == PHASE_BOUND) /* what was sent is not read: stanzas, it may be */
+        meaning_missed(&d->meaning, m->dir);
     w->edit_left = m->bytes;
     w->edit_reason = strdup(m->reason);
     if (!w->edit_reason || buf_add(&w->edit_sent, m->sent, m->sent_len)) {
