@@ -18,15 +18,15 @@ struct pair_request {
     uint64_t n;
     int64_t time_us;
     const char *label;
-    uint64_t hash;    /* of direction and id */
-    char *key;        /* owned: id NUL address NUL; NULL if it is no iq */
-    unsigned bytes;   /* of it */
+    uint64_t hash;  /* of direction and id */
+    char *key;      /* owned: id NUL address NUL; NULL if it is no iq */
+    unsigned bytes; /* of it */
     unsigned char dir, slot;
 };
 
 struct pair_answer {
-    uint64_t hash;    /* of direction, id and address */
-    uint64_t n;       /* the request's */
+    uint64_t hash; /* of direction, id and address */
+    uint64_t n;    /* the request's */
 };
 
 void pair_init(struct pair *p)
@@ -192,9 +192,9 @@ static const char *other_end(const struct item *it, enum dir dir)
     return address(it, dir == DIR_C2S ? "to" : "from");
 }
 
-/* RFC 6120 §8.1.2.1: who answers for the client's own account and its server. The client's own full
- * address is one of them, as RFC 3920 had it. While the account is unknown, all of the domain are,
- * and while that is, everybody. */
+/* RFC 6120 §8.1.2.1: who answers for the client's own account and its server. The client's full
+ * address does, too, as RFC 3920 had it. While the account is unknown, all of the domain do, and
+ * while that is, everybody. */
 static bool is_own_server(const struct ends *e)
 {
     if (!*e->other || jid_same(e->other, e->account) || jid_same(e->other, e->domain) ||
@@ -319,8 +319,10 @@ static bool is_iq(const struct item *it, const char *a, const char *b)
 
 enum { ASKS = 1, ANSWERS = 2, FREELY = 4 }; /* FREELY: it may come unasked, too */
 
+/* clang-format off */
 #define SM(name, dir, slot, role)                                                                  \
     {"urn:xmpp:sm:3", name, dir, slot, role}, {"urn:xmpp:sm:2", name, dir, slot, role}
+/* clang-format on */
 
 static const struct turn {
     const char *ns, *name;
@@ -459,8 +461,7 @@ void pair_end(const struct pair *p, int64_t now_us, struct event_end *end)
         if (q->slot == SLOT_HEADER)
             continue;
         if (end->opens < EVENT_OPEN_MAX)
-            end->open[end->opens++] =
-                (struct event_request){q->n, wait_of(q, now_us), q->label};
+            end->open[end->opens++] = (struct event_request){q->n, wait_of(q, now_us), q->label};
         end->unanswered++;
     }
     end->slows = p->slows;

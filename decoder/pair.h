@@ -15,10 +15,10 @@
 #include "reader.h"
 
 #define PAIR_OPEN_MAX     256
-#define PAIR_ID_MAX       255     /* a longer id is not paired, */
-#define PAIR_JID_MAX      1023    /* nor is an iq to a longer address */
+#define PAIR_ID_MAX       255         /* a longer id is not paired, */
+#define PAIR_JID_MAX      1023        /* nor is an iq to a longer address */
 #define PAIR_BYTES_MAX    (64u << 10) /* ids and addresses of all open requests */
-#define PAIR_ANSWERED_MAX 64      /* answers remembered, to know one that comes again */
+#define PAIR_ANSWERED_MAX 64          /* answers remembered, to know one that comes again */
 
 struct pair_request; /* owned by its table */
 struct pair_answer;
@@ -28,8 +28,8 @@ struct pair {
     struct pair_answer *answered; /* owned ring; NULL while there was none */
     unsigned opens, open_room;
     unsigned answers, answered_room; /* `answers`: all there ever were */
-    unsigned bytes;               /* of ids and addresses */
-    bool missed[2];               /* by enum dir: there may have been requests we do not know */
+    unsigned bytes;                  /* of ids and addresses */
+    bool missed[2];                  /* by enum dir: there may have been requests we do not know */
     unsigned char slows;
     struct event_request slow[EVENT_SLOW_MAX]; /* slowest first */
 };

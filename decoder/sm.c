@@ -22,18 +22,18 @@ struct sm_way {
 
 struct sm_stream {
     unsigned refs;
-    const struct sm *owner; /* the session whose items it counts; compared, never followed */
-    struct sm_way way[2];   /* by enum dir: of the stanzas */
+    const struct sm *owner;       /* the session whose items it counts; compared, never followed */
+    struct sm_way way[2];         /* by enum dir: of the stanzas */
     char session[SM_SESSION_MAX]; /* the owner's */
-    char *id;               /* owned; NULL while it cannot be resumed */
-    char *domain;           /* owned, with id */
+    char *id;                     /* owned; NULL while it cannot be resumed */
+    char *domain;                 /* owned, with id */
 };
 
 struct sm_table {
     uint64_t uses;
     unsigned n;
     struct sm_entry {
-        uint64_t hash;      /* of id and domain */
+        uint64_t hash; /* of id and domain */
         uint64_t used;
         struct sm_stream *stream;
     } entry[SM_STREAMS_MAX];
@@ -143,7 +143,7 @@ static bool name_stream(struct sm_stream *st, const char *id, const char *domain
     return false;
 }
 
-/* Without memory a stream cannot be resumed, that is all. One that has an id already has this one. */
+/* Without memory it cannot be resumed, that is all. One that has an id already has this id. */
 static void table_enter(struct sm_table *t, struct sm_stream *st, const char *id,
                         const char *domain)
 {
@@ -169,6 +169,10 @@ void sm_init(struct sm *s, const char *session, struct sm_table *t)
 
 void sm_free(struct sm *s)
 {
+    struct sm_stream *st = own_stream(s);
+
+    if (st) /* the next session may get this one's memory */
+        st->owner = NULL;
     stream_drop(&s->stream);
     stream_drop(&s->resuming);
 }
@@ -327,8 +331,8 @@ static bool on_resumed(struct sm *s, const struct said *e)
     bool counted;
 
     tell(e, "previd", "previd");
-    counted = hear_h(old ? &old->way[DIR_C2S] : NULL, e->it, e->node, false, &h, e->facts,
-                     e->remarks);
+    counted =
+        hear_h(old ? &old->way[DIR_C2S] : NULL, e->it, e->node, false, &h, e->facts, e->remarks);
     if (!s->resume_asked)
         return false;
     stream_drop(&s->stream);
@@ -422,12 +426,9 @@ static const struct {
     unsigned dirs;
     bool (*hear)(struct sm *s, const struct said *e);
 } elements[] = {
-    {"r", 1u << DIR_C2S | 1u << DIR_S2C, on_r},
-    {"a", 1u << DIR_C2S | 1u << DIR_S2C, on_a},
-    {"enable", 1u << DIR_C2S, on_enable},
-    {"enabled", 1u << DIR_S2C, on_enabled},
-    {"resume", 1u << DIR_C2S, on_resume},
-    {"resumed", 1u << DIR_S2C, on_resumed},
+    {"r", 1u << DIR_C2S | 1u << DIR_S2C, on_r}, {"a", 1u << DIR_C2S | 1u << DIR_S2C, on_a},
+    {"enable", 1u << DIR_C2S, on_enable},       {"enabled", 1u << DIR_S2C, on_enabled},
+    {"resume", 1u << DIR_C2S, on_resume},       {"resumed", 1u << DIR_S2C, on_resumed},
     {"failed", 1u << DIR_S2C, on_failed},
 };
 

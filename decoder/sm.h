@@ -21,17 +21,17 @@ struct sm_stream; /* counters; held by sessions and by the table */
 enum sm_state { SM_OFF, SM_ENABLING, SM_ON };
 
 struct sm {
-    struct sm_table *table;       /* borrowed; NULL: none */
-    const char *session;          /* borrowed */
-    struct sm_stream *stream;     /* NULL while off */
-    struct sm_stream *resuming;   /* what <resume/> named, until it is answered; NULL if unknown */
+    struct sm_table *table;     /* borrowed; NULL: none */
+    const char *session;        /* borrowed */
+    struct sm_stream *stream;   /* NULL while off */
+    struct sm_stream *resuming; /* what <resume/> named, until it is answered; NULL if unknown */
     enum sm_state state;
     bool resume_asked, resume_counted;
     uint32_t resume_h;            /* what <resume/> said, if resume_counted */
     char resumes[SM_SESSION_MAX]; /* the session that this one resumed, "" */
 };
 
-struct sm_table *sm_table_new(void); /* returns owned, NULL without memory */
+struct sm_table *sm_table_new(void);    /* returns owned, NULL without memory */
 void sm_table_free(struct sm_table *t); /* not while a session that borrows it is used */
 
 /* Borrows `session` and `t` until sm_free(). */

@@ -473,6 +473,43 @@ static void test_untied(void **state)
     script_finish(&s);
 }
 
+/* A session may get the memory of the one that it resumes. */
+static void test_same_memory(void **state)
+{
+    static const struct {
+        const char *name, *attr, *value;
+        enum dir dir;
+    } items[] = {
+        {"enable", "resume", "true", DIR_C2S},
+        {"enabled", "id", "x", DIR_S2C},
+        {"resume", "previd", "x", DIR_C2S},
+        {"resumed", "previd", "x", DIR_S2C},
+    };
+    struct sm_table *t = sm_table_new();
+    struct fact_list facts, remarks;
+    struct sm s;
+
+    (void)state;
+    sm_init(&s, "s1", t);
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        struct item it = {.nodes = 1,
+                          .attrs = 2,
+                          .node[0] = {.ns = "urn:xmpp:sm:3", .name = items[i].name},
+                          .attr = {{0, items[i].attr, items[i].value}, {0, "resume", "true"}}};
+
+        if (i == 2) {
+            sm_free(&s);
+            sm_init(&s, "s2", t);
+        }
+        fact_init(&facts);
+        fact_init(&remarks);
+        assert_int_equal(sm_item(&s, &it, items[i].dir, "", &facts, &remarks), i == 3);
+    }
+    assert_string_equal(s.resumes, "s1");
+    sm_free(&s);
+    sm_table_free(t);
+}
+
 static void test_idle(void **state)
 {
     struct sm s;
@@ -498,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_forgotten_meanwhile),
         cmocka_unit_test(test_untied),
         cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_same_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
