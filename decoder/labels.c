@@ -28,20 +28,6 @@ static const char HEADER[] = "header", CLOSE[] = "close";
 #define SECTION(title)
 #define ROW(id, dir, phase, element, type, payload, inner, when, answers, bare, zh, en)            \
     {id, dir, PHASE_##phase, element, type, payload, inner, when, answers, bare, zh, en},
-#define LABEL(id, dir, phase, element, type, payload, inner, when, zh, en)                         \
-    ROW(id, dir, phase, element, type, payload, inner, when, NULL, false, zh, en)
-#define BARE(id, dir, phase, element, type, payload, inner, when, zh, en)                          \
-    ROW(id, dir, phase, element, type, payload, inner, when, NULL, true, zh, en)
-#define REPLY(id, dir, request, type, payload, inner, when, zh, en)                                \
-    ROW(id, dir, ANY, "iq", type, payload, inner, when, request, false, zh, en)
-#define ANSWER(id, dir, request, type, zh, en)                                                     \
-    REPLY(id, dir, request, type, NULL, NULL, ALWAYS, zh, en)
-#define BARE_ANSWER(id, dir, request, type, zh, en)                                                \
-    ROW(id, dir, ANY, "iq", type, NULL, NULL, ALWAYS, request, true, zh, en)
-#define IQ(id, dir, type, payload, inner, when, zh, en, zh_result, en_result, zh_error, en_error)  \
-    LABEL(id ".request", dir, ANY, "iq", type, payload, inner, when, zh, en)                       \
-    ANSWER(id ".result", BOTH & ~(dir), id ".request", "result", zh_result, en_result)             \
-    ANSWER(id ".error", BOTH & ~(dir), id ".request", "error", zh_error, en_error)
 
 static const struct label labels[] = {
 #include "labels.def"
@@ -54,8 +40,8 @@ static const struct label labels[] = {
 enum kind { IQ_STANZA, MESSAGE, PRESENCE, NONZA, KINDS };
 static const char *const kind_names[] = {"iq", "message", "presence"};
 
-#define SLOTS   2048                       /* of ids; a power of two, more than twice the rows */
-#define CELLS   (2 * LABELS + 2 * KINDS)   /* a row of both directions, one of every kind */
+#define SLOTS 2048                     /* of ids; a power of two, more than twice the rows */
+#define CELLS (2 * LABELS + 2 * KINDS) /* a row of both directions, one of every kind */
 _Static_assert(LABELS * 2 < SLOTS, "more slots are needed");
 
 struct cell {

@@ -52,7 +52,7 @@ static const char *read_term(const char *p, struct term *t)
 static bool piece_is(const struct piece *want, const char *s)
 {
     return *s == (want->n ? *want->p : *s) && /* mostly they differ here */
-           strncmp(s, want->p, want->n) == 0 && (want->open || s[want->n] == '\0');
+           strncmp(s, want->p, want->n) == 0 && want->open == (s[want->n] != '\0');
 }
 
 static bool attr_matches(const struct item *it, unsigned node, const struct term *t)

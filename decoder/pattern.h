@@ -2,7 +2,7 @@
  *
  *   "NAMESPACE", "NAMESPACE name", "NAMESPACE name attribute=value"
  *
- * A `*` at the end of namespace or value stands for any rest. Terms are joined by " & " (all must
+ * A `*` at the end of namespace or value stands for any rest but none. Terms are joined by " & " (all must
  * match, each any of the elements) and " | " (alternatives); & binds closer.
  */
 #ifndef XMPPTAP_PATTERN_H
