@@ -117,6 +117,8 @@ static uint64_t bit(uint32_t h)
 
 static void mark(struct pattern_marks *m, unsigned depth, const struct term *t)
 {
+    if (t->ns.open && !t->name.p)
+        return; /* none tells of it */
     if (t->ns.open)
         m->loose |= bit(hash(depth + 4, t->name.p, t->name.n));
     else if (!t->name.p)
@@ -129,6 +131,7 @@ struct pattern_needs pattern_needs(const char *pattern, unsigned depth)
 {
     struct pattern_needs needs = {.all = {~UINT64_C(0), ~UINT64_C(0)}};
     struct pattern_marks marks = {0};
+    bool unmarked = false; /* an alternative */
     struct term t;
 
     for (;;) {
@@ -139,12 +142,16 @@ struct pattern_needs pattern_needs(const char *pattern, unsigned depth)
             needs.all.loose &= marks.loose;
             needs.any.exact |= marks.exact;
             needs.any.loose |= marks.loose;
+            unmarked = unmarked || !(marks.exact | marks.loose);
             marks = (struct pattern_marks){0};
         }
         if (!*pattern)
-            return needs;
+            break;
         pattern += 2;
     }
+    if (unmarked)
+        needs.any = marks;
+    return needs;
 }
 
 struct pattern_marks pattern_marks(const struct item *it)

@@ -2,8 +2,8 @@
  *
  *   "NAMESPACE", "NAMESPACE name", "NAMESPACE name attribute=value"
  *
- * A `*` at the end of namespace or value stands for any rest but none. Terms are joined by " & " (all must
- * match, each any of the elements) and " | " (alternatives); & binds closer.
+ * A `*` at the end of namespace or value stands for any rest but none. Terms are joined by " & "
+ * (all must match, each any of the elements) and " | " (alternatives); & binds closer.
  */
 #ifndef XMPPTAP_PATTERN_H
 #define XMPPTAP_PATTERN_H

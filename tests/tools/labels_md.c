@@ -57,7 +57,7 @@ static const char head[] =
     "same\n"
     "but for rows marked *bare*, which `documented` leaves without a label where they follow an\n"
     "item of their own direction. The first row that fits is taken. `*` at the end of a namespace\n"
-    "or a value stands for any rest but none. How the labels are used: [transcript.md](transcript.md).\n"
+    "or a value stands for any rest but none. How labels are used: [transcript.md](transcript.md).\n"
     "\n"
     "An answer is named by its request (RFC 6120 §8.2.3); one that nobody asked for, or whose\n"
     "request has no row, is `iq.other`.\n";
