@@ -150,7 +150,7 @@ struct pattern_needs pattern_needs(const char *pattern, unsigned depth)
         pattern += 2;
     }
     if (unmarked)
-        needs.any = marks;
+        needs.any = (struct pattern_marks){0};
     return needs;
 }
 
