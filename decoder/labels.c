@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "pattern.h"
@@ -41,7 +42,7 @@ enum kind { IQ_STANZA, MESSAGE, PRESENCE, NONZA, KINDS };
 static const char *const kind_names[] = {"iq", "message", "presence"};
 
 #define SLOTS 2048                     /* of ids; a power of two, more than twice the rows */
-#define CELLS (2 * LABELS + 2 * KINDS) /* a row of both directions, one of every kind */
+#define CELLS (2 * LABELS + 2 * KINDS) /* rows of both directions, and one of every kind */
 _Static_assert(LABELS * 2 < SLOTS, "more slots are needed");
 
 struct cell {
@@ -49,9 +50,13 @@ struct cell {
     const struct label *label;
 };
 
+struct span {
+    const struct cell *from, *to;
+};
+
 static struct {
     struct cell cell[CELLS];
-    size_t end[2][KINDS];          /* each direction's and kind's cells lie behind one another */
+    struct span span[2][KINDS];    /* of each direction and kind, in the table's order */
     uint16_t by_id[SLOTS];         /* a row's number + 1; 0: free */
     uint16_t first_answer[LABELS]; /* of a request: a row's number + 1; 0: none */
     uint16_t next_answer[LABELS];
@@ -129,14 +134,21 @@ static struct pattern_needs row_needs(const struct label *l)
 
 static void index_cells(void)
 {
-    size_t cells = 0;
+    struct cell *cell = ix.cell;
 
     for (int dir = 0; dir < 2; dir++)
         for (int kind = 0; kind < KINDS; kind++) {
-            for (size_t row = 0; row < LABELS; row++)
-                if (labels[row].dirs & 1u << dir && row_is_of(&labels[row], (enum kind)kind))
-                    ix.cell[cells++] = (struct cell){row_needs(&labels[row]), &labels[row]};
-            ix.end[dir][kind] = cells;
+            struct span *span = &ix.span[dir][kind];
+
+            span->from = cell;
+            for (const struct label *l = labels; l < labels + LABELS; l++) {
+                if (!(l->dirs & 1u << dir) || !row_is_of(l, (enum kind)kind))
+                    continue;
+                if (cell == ix.cell + CELLS)
+                    abort(); /* a second row of every kind: CELLS must count it */
+                *cell++ = (struct cell){row_needs(l), l};
+            }
+            span->to = cell;
         }
 }
 
@@ -276,19 +288,18 @@ const struct label *label_for(const struct item *it, enum dir dir, enum label_ph
                               const char *answers, const char *account)
 {
     struct asked q = {.it = it, .kind = kind_of(it), .account = account, .phase = phase};
+    const struct span *span = &ix.span[dir][q.kind];
     const struct label *l;
     struct pattern_marks has;
-    size_t i;
 
     index_need();
     q.type = type_of(it, q.kind);
     if (answers && q.kind == IQ_STANZA && (l = answer_for(&q, dir, answers)))
         return l;
     has = pattern_marks(it);
-    i = q.kind ? ix.end[dir][q.kind - 1] : dir ? ix.end[dir - 1][KINDS - 1] : 0;
-    for (; i < ix.end[dir][q.kind]; i++)
-        if (pattern_may_hold(&ix.cell[i].needs, &has) && matches(ix.cell[i].label, &q))
-            return ix.cell[i].label;
+    for (const struct cell *c = span->from; c < span->to; c++)
+        if (pattern_may_hold(&c->needs, &has) && matches(c->label, &q))
+            return c->label;
     return &labels[LABELS - 1];
 }
 
