@@ -21,6 +21,7 @@ E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py)
 FUZZ        := $(basename $(wildcard tests/fuzz/fuzz_*.c))
+LABELS_MD   := tests/tools/labels_md
 FUZZ_SECONDS ?= 60
 
 # ---- flags ----
@@ -53,7 +54,8 @@ jobs   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check demo deps install uninstall clean asan tsan fuzz format lint help programs FORCE
+.PHONY: all check demo deps docs install uninstall clean asan tsan fuzz format lint help \
+        programs FORCE
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 all: xmpptap ## build ./xmpptap (the default)
@@ -97,13 +99,14 @@ $$(FUZZ:%=build/$(1)/%): %: %.o $$(INNER_$(1))
 	$$(Q)$$(LINK_$(1)) -fsanitize=fuzzer -o $$@ $$^ $$(PKG_LIBS)
 
 -include $$(patsubst %,build/$(1)/%.d,$$(basename $$(SOURCES) $$(UNIT_SHARED) $$(E2E_SHARED)) \
-           $$(UNIT) $$(E2E) $$(FUZZ))
+           $$(UNIT) $$(E2E) $$(FUZZ) $$(LABELS_MD))
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 
 # ---- tests ----
 
-RELEASE_TESTS := tests/headers $(UNIT:%=build/release/%) $(E2E:%=build/release/%) $(INTEROP)
+RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(E2E:%=build/release/%) \
+    $(INTEROP)
 ASAN_TESTS    := $(UNIT:%=build/asan/%) $(E2E:%=build/asan/%)
 # The peers of the end-to-end tests need no watching here, the program does.
 TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(INTEROP) \
@@ -120,8 +123,9 @@ endef
 programs: $(PROGRAMS)
 
 check: ## run every test; the last line is `N passed, N failed`
-	$(call test,$(foreach v,release asan tsan,build/$(v)/xmpptap) $(RELEASE_TESTS) $(ASAN_TESTS) \
-	    $(TSAN_TESTS),release: $(RELEASE_TESTS) asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
+	$(call test,$(foreach v,release asan tsan,build/$(v)/xmpptap) build/release/$(LABELS_MD) \
+	    $(RELEASE_TESTS) $(ASAN_TESTS) $(TSAN_TESTS),release: $(RELEASE_TESTS) \
+	    asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
 
 asan: ## run the tests under the address and undefined behaviour sanitizers alone
 	$(call test,build/asan/xmpptap $(ASAN_TESTS),asan: $(ASAN_TESTS))
@@ -138,6 +142,13 @@ fuzz: $(FUZZ:%=build/fuzz/%) ## run each fuzzer for FUZZ_SECONDS (60); needs cla
 	done
 
 # ---- the rest ----
+
+build/release/$(LABELS_MD): build/release/$(LABELS_MD).o
+	$(call say,LD)
+	$(Q)$(LINK_release) -o $@ $^
+
+docs: build/release/$(LABELS_MD) ## write docs/labels.md from the label table
+	$(Q)$< >docs/labels.md.new && mv docs/labels.md.new docs/labels.md
 
 demo: ## build, then show a whole captured login on this machine, without a network
 	@.ci/deps build
