@@ -449,6 +449,20 @@ int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_
     return 0;
 }
 
+int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                 struct error *e)
+{
+    struct parser *parser = parser_inside(r, st, e);
+    int err;
+
+    if (!parser)
+        return (int)(e ? e->code : ERR_NOMEM);
+    r->quiet = true;
+    err = parse(r, parser, p, n, e);
+    parser->stream = 0; /* the document is over */
+    return err;
+}
+
 const char *item_attr(const struct item *it, unsigned node, const char *name)
 {
     for (unsigned i = 0; i < it->attrs; i++)

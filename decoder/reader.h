@@ -70,6 +70,10 @@ int reader_header(struct reader *r, struct reader_stream *st, const char *p, siz
 int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                 const struct item **item, struct error *e) MUST_CHECK;
 
+/* Reads the root's end tag: does it end what the header began? Same errors. */
+int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                 struct error *e) MUST_CHECK;
+
 /* An attribute of element `node`, NULL if it has none of that name. */
 const char *item_attr(const struct item *it, unsigned node, const char *name);
 

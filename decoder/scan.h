@@ -25,7 +25,7 @@ extern const struct scan_limits scan_default_limits;
 
 enum scan_what {
     SCAN_MORE,   /* all bytes are used, the token goes on */
-    SCAN_HEADER, /* [XML declaration] and the stream's root tag */
+    SCAN_HEADER, /* [U+FEFF] [XML declaration] and the stream's root tag */
     SCAN_ITEM,   /* one element below the root, whole */
     SCAN_CLOSE,  /* the root's end tag */
     SCAN_SPACE,  /* white space between items, as far as it was given */
@@ -35,7 +35,7 @@ enum scan_what {
 struct scan {
     unsigned char state;
     unsigned char match;     /* how much of a delimiter was seen */
-    char quote;
+    char quote;              /* of the attribute's value; in a mark, its first byte */
     bool self_closing;       /* the last byte in this tag was `/` outside quotes */
     bool declared;           /* depth 0: the XML declaration is over */
     unsigned depth;
