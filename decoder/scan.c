@@ -118,6 +118,7 @@ static enum scan_what scan_text(struct scan *s, const char *p, size_t n, size_t 
 static enum scan_what scan_open(struct scan *s, const char *p, size_t *i)
 {
     char c = p[(*i)++];
+    bool first = s->depth == 0 && !s->declared && s->match == 0; /* no U+FEFF stood before */
 
     s->match = 0;
     if (c == '/') {
@@ -134,7 +135,7 @@ static enum scan_what scan_open(struct scan *s, const char *p, size_t *i)
             flaw(s, ERR_RESTRICTED_XML);
     } else if (c == '<' || c == '>' || is_space(c)) {
         return bad(s, ERR_NOT_WELL_FORMED);
-    } else if (c == '\0' && s->depth == 0 && !s->declared) {
+    } else if (c == '\0' && first) {
         return bad(s, ERR_ENCODING);
     } else {
         s->state = IN_TAG;
