@@ -195,8 +195,6 @@ static void XMLCALL on_end(void *arg, const XML_Char *joined)
         struct node *node = &r->item.node[r->open[r->depth]];
         node->inner_end = at;
         node->end = at + (size_t)XML_GetCurrentByteCount(r->xml);
-        if (node->end <= node->inner) /* <a/>: one tag, nothing inside */
-            node->inner_end = node->end = node->inner;
         r->open[r->depth] = -1;
     }
     r->depth--;

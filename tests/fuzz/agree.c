@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX   4096         /* of an element (reader.h) */
-#define STRING_MAX (16u << 10)  /* an item with more than that need not be kept whole */
+#define TEXT_MAX   4096        /* of an element (reader.h) */
+#define STRING_MAX (16u << 10) /* an item with more than that need not be kept whole */
 
 /* ---- one item ---- */
 
@@ -120,8 +120,8 @@ static bool disagree(struct agree *a, const char *what)
     static const char *const stops[] = {"goes on", "has an error", "sees what XMPP forbids"};
 
     snprintf(a->why, sizeof a->why,
-             "%s (token at %zu, fed %zu of %zu; expat %s%s%s at %zu, has %zu tokens, %zu met)", what,
-             a->token, a->at, a->n, stops[a->whole.why], *a->whole.error ? ": " : "",
+             "%s (token at %zu, fed %zu of %zu; expat %s%s%s at %zu, has %zu tokens, %zu met)",
+             what, a->token, a->at, a->n, stops[a->whole.why], *a->whole.error ? ": " : "",
              a->whole.error, a->whole.stop, whole_tokens(&a->whole), a->met);
     return false;
 }
@@ -227,8 +227,7 @@ static bool meet_read(struct agree *a, enum scan_what what, const char *p, size_
     }
     if (!t || t->end != a->token + n || t->kind != kinds[what] || t->restricted)
         return disagree(a, "ends not there");
-    if (!a->headerless && it &&
-        !agree_item(it, &a->whole, a->met, a->token, a->why, sizeof a->why))
+    if (!a->headerless && it && !agree_item(it, &a->whole, a->met, a->token, a->why, sizeof a->why))
         return false;
     a->met++;
     return true;
@@ -284,8 +283,8 @@ static bool meet_end(struct agree *a)
 
 /* ---- the interface ---- */
 
-void agree_begin(struct agree *a, struct reader *r, const struct scan_limits *limits,
-                 const char *p, size_t n)
+void agree_begin(struct agree *a, struct reader *r, const struct scan_limits *limits, const char *p,
+                 size_t n)
 {
     *a = (struct agree){.p = p, .n = n, .reader = r};
     whole_read(&a->whole, p, n);

@@ -12,8 +12,8 @@
  *    it is an item), framing goes on and stays equal. These end the stream, the scanner is bad: a
  *    DTD; text, references or CDATA between items; a root that is empty; a comment, a second
  *    instruction or anything else before the root; anything but white space behind its end.
- * 3. Where we find a violation, expat has an error, or one of these, in the same token. Only what is
- *    over a cap of ours is nothing to expat; ends stay equal then.
+ * 3. Where we find a violation, expat has an error, or one of these, in the same token. Only what
+ *    is over a cap of ours is nothing to expat; ends stay equal then.
  * 4. Bad may come earlier than expat's word, by as much as expat waits for the rest of the bytes.
  *
  * Kept differences: white space before the XML declaration, which expat refuses, is a token of its
@@ -34,19 +34,19 @@ struct agree {
     struct reader *reader; /* borrowed */
     struct reader_stream stream;
     struct scan scan;
-    size_t at;             /* bytes fed */
-    size_t token;          /* where the token begins that is now read */
-    size_t met;            /* tokens of `whole` that were found again */
-    bool headerless;       /* the header was over a cap: nobody can read the items */
-    bool over;             /* both found the same violation, or the scanner was first (4) */
-    char why[256];         /* the disagreement, "" while there is none */
+    size_t at;       /* bytes fed */
+    size_t token;    /* where the token begins that is now read */
+    size_t met;      /* tokens of `whole` that were found again */
+    bool headerless; /* the header was over a cap: nobody can read the items */
+    bool over;       /* both found the same violation, or the scanner was first (4) */
+    char why[256];   /* the disagreement, "" while there is none */
 };
 
-void agree_begin(struct agree *a, struct reader *r, const struct scan_limits *limits,
-                 const char *p, size_t n);
+void agree_begin(struct agree *a, struct reader *r, const struct scan_limits *limits, const char *p,
+                 size_t n);
 void agree_end(struct agree *a);
 
-/* Feeds up to `piece` bytes more (0 when all are fed: then the end is checked, too). False: `why`. */
+/* Feeds up to `piece` bytes more; once all are fed, checks the end. False: they disagree, `why`. */
 bool agree_feed(struct agree *a, size_t piece);
 
 /* Is the header or item that begins at byte `base` what `w` found as its token `i`? Else `why`. */

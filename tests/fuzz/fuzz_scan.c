@@ -1,5 +1,6 @@
 /* fuzz_scan: any bytes, in any pieces: scanner and reader find what expat finds in one piece, the
- * same ends and the same violations. agree.h says exactly what that means, and what is not compared.
+ * same ends and the same violations. agree.h says exactly what that means, and what is not
+ * compared.
  *
  * Input: the first byte chooses the pieces' size (its lower four bits) and the limits (the fifth:
  * tight ones), so that seeds can be text: `a` small pieces, `o` large ones, `q` tight limits.

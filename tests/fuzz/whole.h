@@ -26,7 +26,7 @@ struct whole_attr {
     size_t name, value; /* in `strings` */
 };
 
-/* A header, an item, a comment or instruction between items (an item that is restricted), a close. */
+/* A header, an item (restricted: a comment or instruction between items, too), a close. */
 struct whole_token {
     enum whole_kind kind;
     size_t start, end;

@@ -17,11 +17,16 @@ struct writer {
 };
 
 static const char *const prefixes[PREFIXES] = {"a", "b-c", "\xC3\xA9", "_"};
-static const char *const uris[] = {"urn:x", "urn:y", "http://etherx.jabber.org/streams",
-                                   "jabber:x:data", "\xE5\x90\x8D", "a b&amp;c"};
-static const char *const names[] = {"message", "presence", "iq",     "query",        "body",
-                                    "x",       "item",     "error",  "\xE4\xB8\xAD", "a.b",
-                                    "jid",     "features", "stream", "very-long-name-of-an-element"};
+static const char *const uris[] = {
+    "urn:x",         "urn:y",        "http://etherx.jabber.org/streams",
+    "jabber:x:data", "\xE5\x90\x8D", "a b&amp;c"};
+static const char *const names[] = {"message",      "presence",
+                                    "iq",           "query",
+                                    "body",         "x",
+                                    "item",         "error",
+                                    "\xE4\xB8\xAD", "a.b",
+                                    "jid",          "features",
+                                    "stream",       "very-long-name-of-an-element"};
 static const char *const attr_names[] = {"to", "from", "id", "type", "n1", "n2", "\xC3\xBC", "_x"};
 
 /* What text and values are made of; neither `<` nor a quote nor `]]>`. */
@@ -31,8 +36,9 @@ static const char *const snippets[] = {
     "&#60;", "&#x1F600;", "&#10;", "\xE4\xB8\xAD\xE6\x96\x87", "\xF0\x9F\x98\x80", "\xC3\xA4",
     "\xEF\xBB\xBF", "\n", "\r\n", "\t", "  ", "x", "=", "romeo@example.net/orchard"};
 /* clang-format on */
-static const char *const cdatas[] = {"<a>", "</body>", "]]", "]", "<!--", "&amp;", "x", "\n", "?>",
-                                     "]] >", "\xE4\xB8\xAD", "'\""};
+static const char *const cdatas[] = {"<a>", "</body>", "]]", "]",    "<!--",   "&amp;",
+                                     "x",   "\n",      "?>", "]] >", "]></x>", "\xE4\xB8\xAD",
+                                     "'\""};
 static const char *const blanks[] = {" ", "\n", "\r\n", "\t ", "  "};
 
 unsigned random_below(uint64_t *seed, size_t n)

@@ -13,7 +13,7 @@
 
 struct generated {
     struct buf bytes;
-    unsigned tokens;                 /* header, items and close, if there is one */
+    unsigned tokens;                  /* header, items and close, if there is one */
     size_t from[GENERATED_ITEMS + 2]; /* where each begins */
     size_t to[GENERATED_ITEMS + 2];
 };
@@ -36,7 +36,8 @@ void generate(struct generated *g, uint64_t seed);
 void generated_free(struct generated *g);
 
 /* Puts one error into the stream (INJURY_FLIP may be none); returns the token's index. Where the
- * bytes stand afterwards `from` and `to` do not know. From INJURY_END_TAG on, tags end as before. */
+ * bytes stand afterwards `from` and `to` do not know. From INJURY_END_TAG on, tags end as before.
+ */
 unsigned injure(struct generated *g, uint64_t *seed, enum injury how);
 
 #endif

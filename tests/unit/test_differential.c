@@ -175,7 +175,8 @@ static void test_goes_on(void **state)
         i = injure(&text, &rest, how);
         bits = read_past(r, &text, &whole, seed);
         if (bits & ~(1u << i))
-            fail_msg("stream of seed %" PRIu64 ": refused %" PRIx32 ", not %u alone", seed, bits, i);
+            fail_msg("stream of seed %" PRIu64 ": refused %" PRIx32 ", not %u alone", seed, bits,
+                     i);
         refused += bits != 0;
         whole_free(&whole);
         generated_free(&sound);
