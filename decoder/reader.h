@@ -61,8 +61,9 @@ void reader_free(struct reader *r);
 void reader_stream_init(struct reader_stream *st);
 void reader_stream_free(struct reader_stream *st); /* can be used again */
 
-/* Reads a stream header ([XML declaration] and root tag); `item->node[0]` is the root. Errors:
- * ERR_NOT_WELL_FORMED with the offset in `detail`, ERR_NOMEM, ERR_CAP. */
+/* Reads a stream header ([U+FEFF] [XML declaration] and root tag), as UTF-8 whatever it declares;
+ * `item->node[0]` is the root. Errors: ERR_NOT_WELL_FORMED and ERR_RESTRICTED_XML with the offset
+ * in `detail`, ERR_NOMEM, ERR_CAP. */
 int reader_header(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                   const struct item **item, struct error *e) MUST_CHECK;
 

@@ -2,8 +2,8 @@
  * and in constant memory, however the bytes are split (RFC 6120 §4, §11).
  *
  * It frames and does not judge: whether an item is well-formed XML is for expat, which then reads
- * it whole (reader.h). Both must agree on every end. Owned by whoever embeds it, one direction of
- * one stream; no allocation, no failure; any one thread.
+ * it whole (reader.h). Both must agree on every end (tests/fuzz/agree.h). Owned by whoever embeds
+ * it, one direction of one stream; no allocation, no failure; any one thread.
  */
 #ifndef XMPPTAP_SCAN_H
 #define XMPPTAP_SCAN_H
