@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,20 @@ static X509 *out_of_time(SSL *ssl, bool expired)
     return SSL_get0_peer_certificate(ssl);
 }
 
+static int refuse(struct error *e, const char *kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static int refuse(struct error *e, const char *kind, const char *fmt, ...)
+{
+    va_list ap;
+
+    e->code = ERR_CERTIFICATE;
+    e->kind = kind;
+    va_start(ap, fmt);
+    vsnprintf(e->detail, sizeof e->detail, fmt, ap);
+    va_end(ap);
+    return ERR_CERTIFICATE;
+}
+
 static int time_error(SSL *ssl, bool expired, struct error *e)
 {
     X509 *x = out_of_time(ssl, expired);
@@ -108,11 +123,11 @@ static int time_error(SSL *ssl, bool expired, struct error *e)
     if (x != SSL_get0_peer_certificate(ssl) && X509_cmp(x, SSL_get0_peer_certificate(ssl)) != 0)
         snprintf(who, sizeof who, "'s CA \"%s\"", show_name(X509_get_subject_name(x), name));
     if (expired)
-        return error_set(e, ERR_CERTIFICATE,
+        return refuse(e, "expired",
                          "the server's certificate%s expired on %s; the server's owner must renew "
                          "it (or fix the clock of this machine), or go on anyway with --insecure",
                          who, cert_date(X509_get0_notAfter(x), date));
-    return error_set(e, ERR_CERTIFICATE,
+    return refuse(e, "not-yet-valid",
                      "the server's certificate%s is not valid before %s; fix the clock of this "
                      "machine, or go on anyway with --insecure",
                      who, cert_date(X509_get0_notBefore(x), date));
@@ -125,7 +140,7 @@ static int issuer_error(SSL *ssl, struct error *e)
     X509 *last = n > 0 ? sk_X509_value(chain, n - 1) : SSL_get0_peer_certificate(ssl);
     char name[NAME_SHOWN_MAX];
 
-    return error_set(e, ERR_CERTIFICATE,
+    return refuse(e, "unknown-issuer",
                      "the server's certificate goes back to an unknown issuer, \"%s\"; give that "
                      "CA's certificate with --upstream-ca FILE (or the server's owner completes "
                      "the chain it sends), or go on anyway with --insecure",
@@ -138,8 +153,8 @@ static int chain_error(SSL *ssl, long result, struct error *e)
 
     switch (result) {
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-        return error_set(
-            e, ERR_CERTIFICATE,
+        return refuse(
+            e, "self-signed",
             "the server's certificate \"%s\" is self-signed, nobody vouches for it; if it is the "
             "right one, give it with --upstream-ca FILE, or go on anyway with --insecure",
             show_name(X509_get_subject_name(SSL_get0_peer_certificate(ssl)), name));
@@ -154,7 +169,7 @@ static int chain_error(SSL *ssl, long result, struct error *e)
     case X509_V_ERR_CERT_NOT_YET_VALID:
         return time_error(ssl, false, e);
     default:
-        return error_set(e, ERR_CERTIFICATE,
+        return refuse(e, "untrusted",
                          "the server's certificate cannot be trusted: %s; the server's owner must "
                          "replace it, or go on anyway with --insecure",
                          X509_verify_cert_error_string(result));
@@ -293,11 +308,11 @@ static int check_name(X509 *cert, const char *domain, struct error *e)
     int err = 0;
 
     if (!names && X509_get_ext_by_NID(cert, NID_subject_alt_name, -1) >= 0)
-        err = error_set(e, ERR_CERTIFICATE,
+        err = refuse(e, "wrong-name",
                         "the names in the server's certificate cannot be read; the server's owner "
                         "must replace it, or go on anyway with --insecure");
     else if (!name_matches(cert, names, domain))
-        err = error_set(e, ERR_CERTIFICATE,
+        err = refuse(e, "wrong-name",
                         "the server's certificate is for %s, not for \"%s\"; check UPSTREAM and "
                         "the client's domain (or the server's owner adds the name), or go on "
                         "anyway with --insecure",
@@ -314,7 +329,7 @@ int verify_peer(SSL *ssl, const char *domain, struct error *e)
     int err;
 
     if (!cert)
-        err = error_set(e, ERR_CERTIFICATE,
+        err = refuse(e, "no-certificate",
                         "the server showed no certificate; the server's owner must give it one, "
                         "or go on anyway with --insecure");
     else if (result != X509_V_OK)
@@ -443,39 +458,40 @@ static const struct alert {
 /* What we found ourselves: "the PEER WHAT; CURE". */
 static const struct failure {
     int reason; /* SSL_R_..., 0: the connection ended */
+    const char *kind;
     const char *what;
     const char *cure[2]; /* by enum peer */
 } failures[] = {
-    {0, BROKEN_OFF, {TRUST_MAYBE, SERVER_LOG}},
-    {SSL_R_UNEXPECTED_EOF_WHILE_READING, BROKEN_OFF, {TRUST_MAYBE, SERVER_LOG}},
-    {SSL_R_NO_SHARED_CIPHER, NO_CIPHER, {CURE_OURS, CURE_OURS}},
-    {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, NO_CIPHER, {CURE_OURS, CURE_OURS}},
-    {SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, NO_CIPHER, {CURE_OURS, CURE_OURS}},
-    {SSL_R_NO_SUITABLE_KEY_SHARE, "has no curve in common with us", {CURE_OURS, CURE_OURS}},
-    {SSL_R_NO_SHARED_GROUPS, "has no curve in common with us", {CURE_OURS, CURE_OURS}},
-    {SSL_R_UNSUPPORTED_PROTOCOL, OLD_TLS, {UPDATE, UPDATE}},
-    {SSL_R_UNKNOWN_PROTOCOL, OLD_TLS, {UPDATE, UPDATE}},
-    {SSL_R_VERSION_TOO_LOW, OLD_TLS, {UPDATE, UPDATE}},
-    {SSL_R_WRONG_SSL_VERSION, OLD_TLS, {UPDATE, UPDATE}},
-    {SSL_R_WRONG_VERSION_NUMBER,
+    {0, "handshake-ended", BROKEN_OFF, {TRUST_MAYBE, SERVER_LOG}},
+    {SSL_R_UNEXPECTED_EOF_WHILE_READING, "handshake-ended", BROKEN_OFF, {TRUST_MAYBE, SERVER_LOG}},
+    {SSL_R_NO_SHARED_CIPHER, "no-cipher", NO_CIPHER, {CURE_OURS, CURE_OURS}},
+    {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "no-cipher", NO_CIPHER, {CURE_OURS, CURE_OURS}},
+    {SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, "no-cipher", NO_CIPHER, {CURE_OURS, CURE_OURS}},
+    {SSL_R_NO_SUITABLE_KEY_SHARE, "no-curve", "has no curve in common with us", {CURE_OURS, CURE_OURS}},
+    {SSL_R_NO_SHARED_GROUPS, "no-curve", "has no curve in common with us", {CURE_OURS, CURE_OURS}},
+    {SSL_R_UNSUPPORTED_PROTOCOL, "old-tls", OLD_TLS, {UPDATE, UPDATE}},
+    {SSL_R_UNKNOWN_PROTOCOL, "old-tls", OLD_TLS, {UPDATE, UPDATE}},
+    {SSL_R_VERSION_TOO_LOW, "old-tls", OLD_TLS, {UPDATE, UPDATE}},
+    {SSL_R_WRONG_SSL_VERSION, "old-tls", OLD_TLS, {UPDATE, UPDATE}},
+    {SSL_R_WRONG_VERSION_NUMBER, "not-tls",
      "did not speak TLS",
      {"set the client to STARTTLS or to direct TLS, this port takes both",
       "check UPSTREAM: tcp://HOST:PORT is for STARTTLS (5222), tls:// for direct TLS (5223)"}},
-    {SSL_R_HTTP_REQUEST,
+    {SSL_R_HTTP_REQUEST, "http",
      "sent HTTP, not TLS",
      {"XMPP over HTTP (BOSH, WebSocket) is not read here: set the client to TCP",
       "check UPSTREAM's port"}},
-    {SSL_R_HTTPS_PROXY_REQUEST,
+    {SSL_R_HTTPS_PROXY_REQUEST, "http",
      "sent a request to an HTTP proxy, not TLS",
      {"xmpptap is no HTTP proxy: set the client to TCP", "check UPSTREAM's port"}},
-    {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC,
+    {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "bad-data",
      "sent data that does not decrypt",
      {CLIENT_LOG, SERVER_LOG}},
-    {SSL_R_DH_KEY_TOO_SMALL, WEAK, {UPDATE, CURE_RENEW}},
-    {SSL_R_EE_KEY_TOO_SMALL, WEAK, {UPDATE, CURE_RENEW}},
-    {SSL_R_CA_KEY_TOO_SMALL, WEAK, {UPDATE, CURE_RENEW}},
-    {SSL_R_CA_MD_TOO_WEAK, WEAK, {UPDATE, CURE_RENEW}},
-    {SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED,
+    {SSL_R_DH_KEY_TOO_SMALL, "weak", WEAK, {UPDATE, CURE_RENEW}},
+    {SSL_R_EE_KEY_TOO_SMALL, "weak", WEAK, {UPDATE, CURE_RENEW}},
+    {SSL_R_CA_KEY_TOO_SMALL, "weak", WEAK, {UPDATE, CURE_RENEW}},
+    {SSL_R_CA_MD_TOO_WEAK, "weak", WEAK, {UPDATE, CURE_RENEW}},
+    {SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, "old-tls",
      "knows no secure renegotiation (RFC 5746)",
      {UPDATE, UPDATE}},
 };
@@ -512,6 +528,8 @@ static bool tell(unsigned long err, const char *peer, enum peer who, struct erro
                   a->what[who] ? a->what[who] : a->what[CLIENT], a->name, a->cure[who]);
     else if (f)
         error_set(e, ERR_TLS, "the %s %s; %s", peer, f->what, f->cure[who]);
+    if (a || f)
+        e->kind = a ? a->name : f->kind;
     return a || f;
 }
 

@@ -3,6 +3,10 @@
  * The upstream context does not let OpenSSL break the handshake on a bad certificate: the
  * handshake ends first, then verify_peer() decides, so that the reason is known in full before a
  * byte of the stream is sent over it. One thread (the loop's).
+ *
+ * Errors carry a kind: an alert's name as RFC 8446 §6 spells it ("unknown_ca"), or one of
+ * self-signed, unknown-issuer, expired, not-yet-valid, wrong-name, no-certificate, untrusted (the
+ * certificate), handshake-ended, no-cipher, no-curve, old-tls, not-tls, http, bad-data, weak.
  */
 #ifndef XMPPTAP_VERIFY_H
 #define XMPPTAP_VERIFY_H

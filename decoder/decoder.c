@@ -4,23 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pair.h"
-#include "redact.h"
-#include "sasl.h"
+#include "meaning.h"
 
 #define SPACE_MAX    64
 #define SPACE_GAP_US 100000 /* white space that comes later than this is an item of its own */
-#define DOMAIN_MAX   1024
-#define USER_MAX     1024
-#define REDACTED_KEPT 4096 /* bytes of buffer an idle session may keep */
-#define NS_SASL      "urn:ietf:params:xml:ns:xmpp-sasl"
-#define NS_BIND      "urn:ietf:params:xml:ns:xmpp-bind"
+#define INFLATED     16384
+#define AROUND       20 /* bytes shown before and behind the place of an error */
 #define NS_COMPRESS  "http://jabber.org/protocol/compress"
+#define NS_SASL      "urn:ietf:params:xml:ns:xmpp-sasl"
 
 /* One direction. */
 struct way {
     struct scan scan;
     struct reader_stream stream;
+    struct inflate *inflate;  /* owned; NULL: the stream is not compressed */
     struct buf item;          /* the unfinished item's bytes */
     bool suspect;             /* the violation under way names a password */
     unsigned char tail_len;
@@ -30,7 +27,7 @@ struct way {
     enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
     char raw_detail[ERROR_DETAIL_MAX];
     uint64_t raw_offset;
-    bool opened;              /* a header was seen on this connection */
+    uint64_t compressed;      /* bytes that came compressed */
     unsigned char space_len;  /* white space not yet recorded */
     char space[SPACE_MAX];
     int64_t space_us;
@@ -46,13 +43,11 @@ struct decoder {
     void *arg;
     struct decoder_options options;
     struct way way[2];
-    struct pair pair;
-    struct buf redacted;
+    struct meaning meaning;
+    bool compressed;          /* <compressed/> was said (XEP-0138): no marks come from there on */
+    bool restarts;            /* the item at hand begins new streams, when all is done with it */
     uint64_t n;
     int64_t now_us;
-    enum label_phase phase;
-    char domain[DOMAIN_MAX];
-    char account[DOMAIN_MAX + USER_MAX]; /* bare JID, "" while unknown */
 };
 
 struct decoder *decoder_new(const char *session, const struct decoder_options *o,
@@ -71,10 +66,7 @@ struct decoder *decoder_new(const char *session, const struct decoder_options *o
     d->emit = emit;
     d->arg = arg;
     d->options = *o;
-    d->phase = PHASE_OPEN;
-    pair_init(&d->pair);
-    /* A masked secret may be shorter than its mask. */
-    buf_init(&d->redacted, o->limits.item_bytes + READER_SECRETS * sizeof REDACTED);
+    meaning_init(&d->meaning, o->redact, o->limits.item_bytes, d->session, o->resumptions);
     for (int i = 0; i < 2; i++) {
         scan_init(&d->way[i].scan, &o->limits);
         reader_stream_init(&d->way[i].stream);
@@ -93,9 +85,9 @@ void decoder_free(struct decoder *d)
         buf_free(&d->way[i].item);
         buf_free(&d->way[i].edit_sent);
         free(d->way[i].edit_reason);
+        inflate_free(d->way[i].inflate);
     }
-    pair_free(&d->pair);
-    buf_free(&d->redacted);
+    meaning_free(&d->meaning);
     free(d->session);
     free(d);
 }
@@ -121,13 +113,18 @@ static void emit_space(struct decoder *d, enum dir dir)
     emit_now(d, &ev);
 }
 
-/* Every event but a space goes through here, so white space keeps its place. */
-static void emit(struct decoder *d, struct event *ev)
+/* White space keeps its place: it is recorded before whatever comes behind it. */
+static void emit_space_first(struct decoder *d)
 {
     enum dir first = d->way[0].space_us <= d->way[1].space_us ? DIR_C2S : DIR_S2C;
 
     emit_space(d, first);
     emit_space(d, !first);
+}
+
+static void emit(struct decoder *d, struct event *ev)
+{
+    emit_space_first(d);
     ev->time_us = d->now_us;
     emit_now(d, ev);
 }
@@ -194,7 +191,8 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
         n -= take;
     }
     if (w->edit_reason) {
-        emit_space(d, dir);
+        if (all >= w->edit_left) /* else more of it may come, in pieces */
+            emit_space(d, dir);
         edit_covered(d, dir, all);
     }
 }
@@ -234,7 +232,7 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
     struct event ev = {.kind = EVENT_VIOLATION, .dir = dir};
 
     w->suspect = named || (more && w->suspect);
-    withhold = d->options.redact && (d->phase != PHASE_BOUND || w->suspect);
+    withhold = d->options.redact && (d->meaning.phase != PHASE_BOUND || w->suspect);
     ev.data = withhold ? NULL : p;
     ev.len = withhold ? 0 : n;
     ev.withheld = withhold ? n : 0;
@@ -264,132 +262,87 @@ static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- items ---- */
 
-static void learn_domain(struct decoder *d, const struct item *it)
+/* What is wrong, and the bytes around it where they may be shown. */
+static void explain_error(struct decoder *d, const char *p, size_t n, struct error *e)
 {
-    const char *to = item_attr(it, 0, "to");
+    size_t at = reader_error_at(d->reader), from, to, len = strlen(e->detail);
+    char around[2][AROUND + 1];
 
-    if (to && strlen(to) < sizeof d->domain)
-        memcpy(d->domain, to, strlen(to) + 1);
-}
-
-static void learn_account(struct decoder *d, const struct item *it, enum dir dir)
-{
-    const struct node *top = &it->node[0];
-    char user[USER_MAX - 1];
-    int i;
-
-    if (dir == DIR_C2S && item_is(it, 0, NS_SASL, "auth")) {
-        const char *mechanism = item_attr(it, 0, "mechanism");
-
-        if (mechanism && sasl_username(mechanism, top->text, top->text_len, user, sizeof user) == 0)
-            snprintf(d->account, sizeof d->account, "%s%s%s", user, strchr(user, '@') ? "" : "@",
-                     strchr(user, '@') ? "" : d->domain);
-    } else if (dir == DIR_S2C && item_find(it, 2, NS_BIND, "bind") >= 0) {
-        i = item_find(it, 3, NS_BIND, "jid");
-        if (i >= 0)
-            snprintf(d->account, sizeof d->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
-                     it->node[i].text);
-    }
-}
-
-static bool is_iq(const struct item *it, const char *a, const char *b)
-{
-    const char *type = item_attr(it, 0, "type");
-
-    return strcmp(it->node[0].name, "iq") == 0 && type &&
-           (strcmp(type, a) == 0 || strcmp(type, b) == 0);
-}
-
-/* Type and payload namespace for the text of a `*.other` item; a nonza's own name and namespace. */
-static void describe_other(const struct item *it, struct event *ev)
-{
-    bool stanza = strcmp(it->node[0].ns, "jabber:client") == 0;
-
-    ev->type = stanza ? item_attr(it, 0, "type") : it->node[0].name;
-    if (!stanza)
-        ev->ns = it->node[0].ns;
-    else if (it->nodes > 1)
-        ev->ns = it->node[1].ns;
-}
-
-static void mask(struct decoder *d, const struct item *it, struct event *ev)
-{
-    if (!d->options.redact || it->secrets == 0)
+    if (e->code != ERR_NOT_WELL_FORMED || at > n)
         return;
-    d->redacted.len = 0;
-    if (redact_item(it, &d->redacted)) { /* without memory nothing of it is shown */
-        ev->data = NULL;
-        ev->withheld = ev->len;
-        ev->len = 0;
+    if (d->options.redact && d->meaning.phase != PHASE_BOUND) {
+        snprintf(e->detail + len, sizeof e->detail - len,
+                 " (--secrets keep shows the bytes around it)");
         return;
     }
-    ev->data = d->redacted.p;
-    ev->len = d->redacted.len;
+    from = at > AROUND ? at - AROUND : 0;
+    to = n - at > AROUND ? at + AROUND : n;
+    snprintf(around[0], sizeof around[0], "%.*s", (int)(at - from), p + from);
+    snprintf(around[1], sizeof around[1], "%.*s", (int)(to - at), p + at);
+    snprintf(e->detail + len, sizeof e->detail - len, ", behind \"%s\" and before \"%s\"",
+             around[0], around[1]);
 }
 
-static void emit_item(struct decoder *d, enum dir dir, const struct item *it)
+static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, const char *p,
+                       size_t n, struct error *e)
 {
-    struct event ev = {.kind = EVENT_STANZA, .dir = dir, .data = it->p, .len = it->len};
-    const char *id = item_attr(it, 0, "id");
-    struct pair_match asked = {0};
-    const struct label *label;
+    struct way *w = &d->way[dir];
 
-    if (id && is_iq(it, "result", "error") && pair_answered(&d->pair, dir, id, &asked)) {
-        ev.re = asked.n;
-        ev.wait_us = d->now_us - asked.time_us;
+    explain_error(d, p, n, e);
+    if (what == SCAN_ITEM && d->meaning.phase == PHASE_BOUND) {
+        /* Its end is known, so what follows can be read. Before the login the gate steps aside and
+         * gives no marks any more: there nothing can. */
+        violation(d, dir, e->code, w->scan.offset - n, false, e->detail, p, n);
+    } else {
+        go_raw(w, e->code, w->scan.offset - n, e->detail);
+        raw_bytes(d, dir, p, n);
     }
-    label = label_for(it, dir, d->phase, asked.label, d->account);
-    ev.label = label_id(label);
-    if (label_is_other(label))
-        describe_other(it, &ev);
-    mask(d, it, &ev);
-    emit_wire(d, &ev, it->len);
-    if (id && is_iq(it, "get", "set"))
-        pair_asked(&d->pair, dir, id, ev.n, d->now_us, ev.label);
-    learn_account(d, it, dir);
-    if (d->redacted.cap > REDACTED_KEPT)
-        buf_free(&d->redacted);
+}
+
+/* Compression ends what the gate reads, so from there on restarts are found here: behind
+ * <compressed/> itself, and behind a <success/> that comes later. */
+static bool begins_streams(struct decoder *d, enum dir dir, const struct item *it)
+{
+    if (dir != DIR_S2C)
+        return false;
+    if (item_is(it, 0, NS_COMPRESS, "compressed"))
+        return d->compressed = true;
+    return d->compressed && item_is(it, 0, NS_SASL, "success");
 }
 
 static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
 {
-    struct way *w = &d->way[dir];
-    struct event ev = {.kind = EVENT_STREAM, .dir = dir, .data = p, .len = n};
+    struct event ev = {.kind = what == SCAN_ITEM ? EVENT_STANZA : EVENT_STREAM, .dir = dir,
+                       .data = p, .len = n};
+    struct reader_stream *st = &d->way[dir].stream;
+    struct meaning_notes notes;
     const struct item *it;
     struct error e = {0};
-    int err;
+    int err = 0;
 
-    if (what == SCAN_CLOSE) {
-        ev.label = label_id(label_for_close(dir));
-        ev.closing = true;
-        emit_wire(d, &ev, n);
-        return;
-    }
+    emit_space_first(d);
     if (what == SCAN_HEADER)
-        err = reader_header(d->reader, &w->stream, p, n, &it, &e);
-    else
-        err = reader_item(d->reader, &w->stream, p, n, &it, &e);
+        err = reader_header(d->reader, st, p, n, &it, &e);
+    else if (what == SCAN_ITEM)
+        err = reader_item(d->reader, st, p, n, &it, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
-    } else if (err && what == SCAN_ITEM && d->phase == PHASE_BOUND) {
-        /* Its end is known, so what follows can be read. Before the login the gate steps aside and
-         * gives no marks any more: there nothing can. */
-        violation(d, dir, (enum error_code)err, w->scan.offset - n, false, e.detail, p, n);
-    } else if (err) {
-        go_raw(w, (enum error_code)err, w->scan.offset - n, e.detail);
-        raw_bytes(d, dir, p, n);
-    } else if (what == SCAN_HEADER) {
-        ev.label = label_id(label_for_header(dir, d->phase, !w->opened));
-        w->opened = true;
-        if (dir == DIR_C2S)
-            learn_domain(d, it);
-        emit_wire(d, &ev, n);
-    } else {
-        emit_item(d, dir, it);
-        if (dir == DIR_S2C && item_is(it, 0, NS_COMPRESS, "compressed"))
-            for (int i = 0; i < 2; i++)
-                go_raw(&d->way[i], ERR_COMPRESSED, 0, "XEP-0138");
+        return;
     }
+    if (err) {
+        unreadable(d, dir, what, p, n, &e);
+        return;
+    }
+    if (what == SCAN_CLOSE) {
+        meaning_close(&d->meaning, &ev);
+    } else if (what == SCAN_HEADER) {
+        meaning_header(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
+    } else {
+        meaning_item(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
+        d->restarts = begins_streams(d, dir, it);
+    }
+    emit_wire(d, &ev, n);
+    meaning_done(&d->meaning);
 }
 
 /* ---- bytes ---- */
@@ -465,24 +418,6 @@ static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t
     return used;
 }
 
-void decoder_data(struct decoder *d, enum dir dir, int64_t t_us, const char *p, size_t n)
-{
-    d->now_us = t_us;
-    while (n) {
-        size_t used;
-
-        if (d->way[dir].raw) {
-            raw_bytes(d, dir, p, n);
-            return;
-        }
-        used = decode_some(d, dir, p, n);
-        p += used;
-        n -= used;
-    }
-}
-
-/* ---- marks ---- */
-
 /* What a direction has begun and will not finish. */
 static void flush_unfinished(struct decoder *d, enum dir dir)
 {
@@ -495,6 +430,84 @@ static void flush_unfinished(struct decoder *d, enum dir dir)
     w->flawed = false;
 }
 
+static void restart(struct decoder *d, enum label_phase phase);
+
+static void begin_compression(struct decoder *d)
+{
+    for (int i = 0; i < 2; i++) {
+        struct way *w = &d->way[i];
+
+        if (w->inflate)
+            continue;
+        w->inflate = inflate_new(d->options.inflate.ratio ? &d->options.inflate : NULL);
+        if (!w->inflate)
+            go_raw(w, ERR_NOMEM, 0, "no memory to inflate");
+    }
+}
+
+/* Plaintext, all of it or as far as the stream is not compressed; returns the bytes used. */
+static size_t plain_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    size_t at = 0;
+
+    while (at < n) {
+        if (w->raw) {
+            raw_bytes(d, dir, p + at, n - at);
+            return n;
+        }
+        at += decode_some(d, dir, p + at, n - at);
+        if (!d->restarts)
+            continue;
+        d->restarts = false;
+        restart(d, w->inflate ? PHASE_BOUND : d->meaning.phase);
+        if (!w->inflate) {
+            begin_compression(d);
+            return at;
+        }
+    }
+    return at;
+}
+
+/* Returns the bytes used: all, unless they cannot be inflated. */
+static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
+{
+    struct way *w = &d->way[dir];
+    char text[INFLATED];
+    struct error e;
+    size_t at = 0, used, got = sizeof text;
+
+    while (at < n || got == sizeof text) {
+        int err = inflate_some(w->inflate, p + at, n - at, &used, text, sizeof text, &got, &e);
+
+        w->compressed += used;
+        at += used;
+        plain_bytes(d, dir, text, got);
+        if (err) {
+            flush_unfinished(d, dir);
+            inflate_free(w->inflate);
+            w->inflate = NULL;
+            go_raw(w, (enum error_code)err, w->compressed, e.detail);
+            return at;
+        }
+    }
+    return at;
+}
+
+void decoder_data(struct decoder *d, enum dir dir, int64_t t_us, const char *p, size_t n)
+{
+    d->now_us = t_us;
+    while (n) {
+        size_t used = d->way[dir].inflate ? compressed_bytes(d, dir, p, n)
+                                          : plain_bytes(d, dir, p, n);
+
+        p += used;
+        n -= used;
+    }
+}
+
+/* ---- marks ---- */
+
 static void restart(struct decoder *d, enum label_phase phase)
 {
     for (int i = 0; i < 2; i++) {
@@ -505,7 +518,7 @@ static void restart(struct decoder *d, enum label_phase phase)
         reader_stream_free(&w->stream);
         w->raw = false;
     }
-    d->phase = phase;
+    meaning_restart(&d->meaning, phase);
 }
 
 static void announce_edit(struct decoder *d, const struct mark *m)
@@ -531,8 +544,9 @@ static void end(struct decoder *d, const struct mark *m)
     for (int i = 0; i < 2; i++) {
         flush_unfinished(d, (enum dir)i);
         emit_edit(d, (enum dir)i, 0);
+        ev.u.end.count[i].compressed = d->way[i].compressed;
     }
-    ev.u.end.account = *d->account ? d->account : d->domain;
+    meaning_end(&d->meaning, d->now_us, &ev.u.end);
     emit(d, &ev);
 }
 
@@ -557,7 +571,7 @@ void decoder_mark(struct decoder *d, int64_t t_us, const struct mark *m)
         restart(d, m->phase);
         break;
     case MARK_BOUND:
-        d->phase = PHASE_BOUND;
+        d->meaning.phase = PHASE_BOUND;
         break;
     case MARK_EDIT:
         announce_edit(d, m);

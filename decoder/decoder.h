@@ -8,15 +8,19 @@
 #define XMPPTAP_DECODER_H
 
 #include "../logs/event.h"
+#include "inflate.h"
 #include "labels.h"
 #include "reader.h"
 #include "scan.h"
+#include "sm.h"
 
 struct decoder;
 
 struct decoder_options {
     struct scan_limits limits;
+    struct inflate_limits inflate; /* ratio 0: the default */
     bool redact;
+    struct sm_table *resumptions; /* shared by the thread's decoders, borrowed; NULL: none */
 };
 
 enum mark_kind {

@@ -37,6 +37,7 @@ int error_set(struct error *e, enum error_code code, const char *fmt, ...)
     if (e) {
         va_list ap;
         e->code = code;
+        e->kind = NULL;
         va_start(ap, fmt);
         vsnprintf(e->detail, sizeof e->detail, fmt, ap);
         va_end(ap);

@@ -19,6 +19,7 @@ enum error_code {
 
 struct error {
     enum error_code code;
+    const char *kind;              /* static: a stable name finer than the code's, or NULL */
     char detail[ERROR_DETAIL_MAX]; /* what exactly, and what to do next; may be empty */
 };
 
@@ -34,7 +35,7 @@ const char *error_text(enum error_code code);
 /* The code with this name, ERR_NONE if there is none. */
 enum error_code error_by_name(const char *name);
 
-/* Fills `e` (NULL is allowed) and returns `code`, so that `return error_set(e, ...)` reads well. */
+/* Fills `e`, its kind with NULL (NULL is allowed) and returns `code`, so that `return error_set(e, ...)` reads well. */
 int error_set(struct error *e, enum error_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../logs/event.h"
+#include "fact_list.h"
+#include "reader.h"
 
 #define PAIR_OPEN_MAX 256
 #define PAIR_ID_MAX   255 /* longer ids are not paired */
@@ -30,11 +31,18 @@ struct pair_match {
 void pair_init(struct pair *p);
 void pair_free(struct pair *p);
 
-/* A request was sent in `dir`. Without memory it is not remembered: its answer goes unpaired. */
-void pair_asked(struct pair *p, enum dir dir, const char *id, uint64_t n, int64_t time_us,
-                const char *label);
+/* Before an item is labelled: does it answer an open request? True and the request in `m`, which
+ * is closed by it. `account` (bare JID) and `domain`: who an answer without `from` may come from,
+ * "" while unknown (RFC 6120 §8.1.2.1). What is odd about ids is added to `remarks`. */
+bool pair_find(struct pair *p, const struct item *it, enum dir dir, const char *account,
+               const char *domain, struct pair_match *m, struct fact_list *remarks);
 
-/* An answer came in `dir`: true and the request in `m` (which is closed by it), or false. */
-bool pair_answered(struct pair *p, enum dir dir, const char *id, struct pair_match *m);
+/* When it is labelled: a request is remembered. Without memory it is not: its answer goes
+ * unpaired. */
+void pair_note(struct pair *p, const struct item *it, enum dir dir, uint64_t n, int64_t time_us,
+               const char *label);
+
+/* Which requests are still open, and which answers were the slowest. */
+void pair_end(const struct pair *p, int64_t now_us, struct event_end *end);
 
 #endif

@@ -35,6 +35,7 @@ struct reader {
     int open[5];          /* node index of the open element at each described depth, or -1 */
     unsigned secret_depth; /* depth of the open secret element, 0: none */
     bool quiet;           /* a root tag is fed again: describe nothing */
+    size_t error_at;      /* in the item, after a failure */
     bool restricted;      /* a comment, processing instruction or DTD was met */
 };
 
@@ -317,14 +318,13 @@ static int parse_on(struct reader *r, struct parser *p, const char *bytes, size_
     if (status == XML_STATUS_OK)
         return 0;
     p->stream = 0;
+    r->error_at = (size_t)XML_GetCurrentByteIndex(p->xml) - r->base;
     if (r->restricted)
-        return error_set(e, ERR_RESTRICTED_XML, "at byte %zu of the item",
-                         (size_t)XML_GetCurrentByteIndex(p->xml) - r->base);
+        return error_set(e, ERR_RESTRICTED_XML, "at byte %zu of the item", r->error_at);
     if (XML_GetErrorCode(p->xml) == XML_ERROR_NO_MEMORY)
         return error_set(e, ERR_NOMEM, "while an item was read");
     return error_set(e, ERR_NOT_WELL_FORMED, "%s at byte %zu of the item",
-                     XML_ErrorString(XML_GetErrorCode(p->xml)),
-                     (size_t)XML_GetCurrentByteIndex(p->xml) - r->base);
+                     XML_ErrorString(XML_GetErrorCode(p->xml)), r->error_at);
 }
 
 static int parse(struct reader *r, struct parser *p, const char *bytes, size_t n, struct error *e)
@@ -474,6 +474,11 @@ int reader_close(struct reader *r, struct reader_stream *st, const char *p, size
     err = parse(r, parser, p, n, e);
     parser->stream = 0; /* the document is over */
     return err || r->depth == 0 ? err : unfinished(r, parser, e);
+}
+
+size_t reader_error_at(const struct reader *r)
+{
+    return r->error_at;
 }
 
 const char *item_attr(const struct item *it, unsigned node, const char *name)

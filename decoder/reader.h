@@ -75,6 +75,9 @@ int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_
 int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                  struct error *e) MUST_CHECK;
 
+/* Where the item that was not well-formed stops to be: an offset in its bytes. */
+size_t reader_error_at(const struct reader *r);
+
 /* An attribute of element `node`, NULL if it has none of that name. */
 const char *item_attr(const struct item *it, unsigned node, const char *name);
 

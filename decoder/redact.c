@@ -63,11 +63,24 @@ const char *redact_attr(const char *ns, const char *name)
     return NULL;
 }
 
-int redact_item(const struct item *it, struct buf *out)
+void secrets_init(struct secrets *s)
+{
+    *s = (struct secrets){0};
+}
+
+void secrets_free(struct secrets *s)
+{
+    (void)s;
+}
+
+int redact_item(const struct item *it, const struct secrets *s, struct buf *out)
 {
     size_t at = 0;
     int err = 0;
 
+    (void)s;
+    if (it->secrets == 0)
+        return 0;
     for (unsigned i = 0; i < it->secrets && !err; i++) {
         err = buf_add(out, it->p + at, it->secret[i].from - at);
         if (!err)

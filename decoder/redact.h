@@ -20,7 +20,17 @@ bool redact_inner(const char *ns, const char *name, const char *const *attrs);
 /* The attribute of {ns}name whose value is a secret, or NULL. */
 const char *redact_attr(const char *ns, const char *name);
 
-/* Appends the item with its secrets masked. Errors: ERR_NOMEM, ERR_CAP. */
-int redact_item(const struct item *it, struct buf *out) MUST_CHECK;
+/* Secrets that one session has shown (passwords, tokens), so that they are masked wherever they
+ * stand again. Bounded; embedded. */
+struct secrets {
+    unsigned n;
+};
+
+void secrets_init(struct secrets *s);
+void secrets_free(struct secrets *s);
+
+/* Appends the item with its secrets masked; nothing where it has none. Errors: ERR_NOMEM,
+ * ERR_CAP. */
+int redact_item(const struct item *it, const struct secrets *s, struct buf *out) MUST_CHECK;
 
 #endif

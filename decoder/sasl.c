@@ -1,5 +1,6 @@
 #include "sasl.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MESSAGE_MAX 3072
@@ -97,4 +98,24 @@ int sasl_username(const char *mechanism, const char *text, size_t n, char *out, 
     if (strncmp(mechanism, "SCRAM-", 6) == 0)
         return scram_username(m, (size_t)len, out, size);
     return -1;
+}
+
+void sasl_init(struct sasl *s)
+{
+    *s = (struct sasl){0};
+}
+
+void sasl_item(struct sasl *s, const struct item *it, enum dir dir, struct fact_list *facts,
+               struct secrets *secrets)
+{
+    const struct node *top = &it->node[0];
+    const char *mechanism = item_attr(it, 0, "mechanism");
+
+    (void)secrets;
+    if (dir != DIR_C2S || !mechanism || !item_is(it, 0, "urn:ietf:params:xml:ns:xmpp-sasl", "auth"))
+        return;
+    snprintf(s->mechanism, sizeof s->mechanism, "%s", mechanism);
+    fact_add(facts, "mechanism", mechanism);
+    if (sasl_username(mechanism, top->text, top->text_len, s->user, sizeof s->user) == 0)
+        fact_add(facts, "user", s->user);
 }

@@ -1,5 +1,6 @@
 #include "event.h"
 
+#include <string.h>
 #include <time.h>
 
 static const char *const kind_names[EVENT_KINDS] = {
@@ -29,6 +30,14 @@ const char *side_name(enum side side)
 const char *event_name(enum event_kind kind)
 {
     return (unsigned)kind < EVENT_KINDS ? kind_names[kind] : "unknown";
+}
+
+const char *event_fact(const struct event *ev, const char *name)
+{
+    for (unsigned i = 0; i < ev->facts; i++)
+        if (strcmp(ev->fact[i].name, name) == 0)
+            return ev->fact[i].value;
+    return NULL;
 }
 
 int64_t event_now_us(void)

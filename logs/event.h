@@ -33,6 +33,24 @@ enum event_kind {
     EVENT_KINDS
 };
 
+#define EVENT_FACTS_MAX   32
+#define EVENT_REMARKS_MAX 8
+#define EVENT_OPEN_MAX    16
+#define EVENT_SLOW_MAX    3
+
+/* What was understood of an item, or what is odd about it: ("mechanism", "SCRAM-SHA-1"). No value
+ * is a secret, and none is empty. Names: docs/archive.md. */
+struct event_fact {
+    const char *name, *value;
+};
+
+/* A request that was asked: not answered by the end, or answered slowly. */
+struct event_request {
+    uint64_t n;           /* its number */
+    int64_t us;           /* since it was asked: up to the end, or to the answer */
+    const char *label;    /* its label's id, or NULL */
+};
+
 struct event_session {
     const char *client;   /* address:port of the client */
     const char *listen;   /* address:port it connected to */
@@ -51,6 +69,8 @@ struct event_tls {
     const char *cert;    /* subject of the certificate the server showed, or of our leaf; or "" */
     const char *verify;  /* server's leg: "ok", or why not, in words; client's leg: "" */
     const char *error;   /* why the handshake failed, in words; "" if ok */
+    const char *kind;    /* the failure's stable name: an alert's ("unknown_ca"), "self-signed",
+                          * "expired", "wrong-name" ...: certs/verify.h; "" if ok or unknown */
 };
 
 struct event_edit {
@@ -73,6 +93,7 @@ struct event_gap {
 
 struct event_count {
     uint64_t bytes;          /* received and recorded */
+    uint64_t compressed;     /* of the wire: what of it came compressed (XEP-0138); 0: nothing */
     char sha256[65];         /* of them, hex */
     uint64_t sent_bytes;     /* sent on; meaningful if `edited` */
     char sent_sha256[65];
@@ -86,6 +107,16 @@ struct event_end {
     const char *detail;      /* what exactly, and what to do next; may be empty */
     const char *account;     /* bare JID if known, else the domain, else "" */
     int64_t duration_us;
+    const char *verdict;     /* its id in decoder/verdicts.def; "" if none was given */
+    const char *sentence;    /* the verdict in words: cause and cure */
+    const char *mechanism;   /* SASL mechanism last tried, "" if none */
+    const char *resumes;     /* id of the session that this one resumed (XEP-0198), "" */
+    uint64_t stanzas[2];     /* by enum dir: message, presence, iq */
+    uint64_t unanswered;     /* requests without an answer; the oldest of them: */
+    struct event_request open[EVENT_OPEN_MAX];
+    unsigned opens;
+    struct event_request slow[EVENT_SLOW_MAX]; /* slowest answers, slowest first */
+    unsigned slows;
     struct event_count count[2]; /* by enum dir */
 };
 
@@ -105,6 +136,10 @@ struct event {
     bool edited;             /* an edit of it follows (live only, not archived) */
     uint64_t re;             /* the `n` of the request this answers; 0: no answer */
     int64_t wait_us;         /* since that request; meaningful if re is not 0 */
+    const struct event_fact *fact;   /* what was understood of it, in order */
+    unsigned facts;
+    const struct event_fact *remark; /* what is odd about it (decoder/remarks.def): name, words */
+    unsigned remarks;
     const char *type;        /* items labelled "*.other": type attribute, or NULL */
     const char *ns;          /* items labelled "*.other": payload's namespace, or NULL */
 
@@ -120,6 +155,9 @@ struct event {
 
 /* Unix time now, in microseconds. Any thread. */
 int64_t event_now_us(void);
+
+/* The value of the fact with this name, NULL if there is none. Borrowed like the event. */
+const char *event_fact(const struct event *ev, const char *name);
 
 /* "c2s", "s2c". "client", "server", "proxy". "session", "tls", ... Borrowed for ever. */
 const char *dir_name(enum dir dir);

@@ -234,6 +234,23 @@ static void put_time(struct line *l, int64_t us)
     put(l, t, (size_t)(p - t));
 }
 
+/* Facts or remarks: an object of strings. */
+static void put_facts(struct line *l, const char *name, const struct event_fact *fact, unsigned n)
+{
+    if (n == 0)
+        return;
+    put_key(l, name);
+    put(l, "{", 1);
+    for (unsigned i = 0; i < n; i++) {
+        if (i)
+            put(l, ",", 1);
+        put_string(l, fact[i].name, strlen(fact[i].name), true);
+        put(l, ":", 1);
+        put_string(l, fact[i].value, strlen(fact[i].value), true);
+    }
+    put(l, "}", 1);
+}
+
 static void put_wire(struct line *l, const struct event *ev)
 {
     put_text(l, "dir", dir_name(ev->dir));
@@ -244,6 +261,8 @@ static void put_wire(struct line *l, const struct event *ev)
     }
     put_text(l, "type", ev->type);
     put_text(l, "ns", ev->ns);
+    put_facts(l, "facts", ev->fact, ev->facts);
+    put_facts(l, "remarks", ev->remark, ev->remarks);
     if (ev->closing)
         put_str(l, ",\"closing\":true");
     if (ev->kind == EVENT_VIOLATION) {
@@ -271,6 +290,24 @@ static void put_tls(struct line *l, const struct event_tls *t)
     put_text(l, "cert", t->cert);
     put_text(l, "verify", t->verify);
     put_text(l, "error", t->error);
+    put_text(l, "kind", t->kind);
+}
+
+static void put_requests(struct line *l, const char *name, const char *time,
+                         const struct event_request *r, unsigned n)
+{
+    if (n == 0)
+        return;
+    put_key(l, name);
+    for (unsigned i = 0; i < n; i++) {
+        put(l, i ? "," : "[", 1);
+        put_str(l, "{\"n\":");
+        l->err = l->err ? l->err : buf_printf(l->b, "%" PRIu64, r[i].n);
+        put_text(l, "label", r[i].label);
+        put_us(l, time, r[i].us);
+        put(l, "}", 1);
+    }
+    put(l, "]", 1);
 }
 
 static void put_end(struct line *l, const struct event_end *end)
@@ -284,12 +321,23 @@ static void put_end(struct line *l, const struct event_end *end)
     put_text(l, "detail", end->detail);
     put_text(l, "account", end->account);
     put_us(l, "duration_us", end->duration_us);
+    put_text(l, "verdict", end->verdict);
+    put_text(l, "sentence", end->sentence);
+    put_text(l, "mechanism", end->mechanism);
+    put_text(l, "resumes", end->resumes);
+    if (end->unanswered)
+        put_count(l, "unanswered", end->unanswered);
+    put_requests(l, "open", "us", end->open, end->opens);
+    put_requests(l, "slow", "wait_us", end->slow, end->slows);
     for (dir = DIR_C2S; dir <= DIR_S2C; dir++) {
         c = &end->count[dir];
         put_key(l, dir_name((enum dir)dir));
         put_str(l, "{\"bytes\":");
         l->err = l->err ? l->err : buf_printf(l->b, "%" PRIu64, c->bytes);
         put_text(l, "sha256", c->sha256);
+        put_count(l, "stanzas", end->stanzas[dir]);
+        if (c->compressed)
+            put_count(l, "compressed", c->compressed);
         if (c->edited) {
             put_count(l, "sent_bytes", c->sent_bytes);
             put_text(l, "sent_sha256", c->sent_sha256);
@@ -298,7 +346,7 @@ static void put_end(struct line *l, const struct event_end *end)
     }
 }
 
-static void put_facts(struct line *l, const struct event *ev)
+static void put_kind(struct line *l, const struct event *ev)
 {
     switch (ev->kind) {
     case EVENT_SESSION:
@@ -348,7 +396,7 @@ int json_event_write(struct buf *b, const struct event *ev)
     put(&l, "\"", 1);
     put_text(&l, "session", ev->session);
     put_count(&l, "n", ev->n);
-    put_facts(&l, ev);
+    put_kind(&l, ev);
     put(&l, "}\n", 2);
     if (l.err)
         b->len = mark;

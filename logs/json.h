@@ -24,6 +24,7 @@ struct json_record {
     struct event event;  /* all it points to is the record's */
     struct json_t *root; /* owned */
     char *bytes;         /* owned: what stood in base64 */
+    struct event_fact fact[EVENT_FACTS_MAX], remark[EVENT_REMARKS_MAX];
 };
 
 /* Reads one line (with or without its newline) over what the record held. Unknown fields are

@@ -149,6 +149,24 @@ static void bytes(struct fields *f, const char *name, const char *name64, struct
     *n = (size_t)len;
 }
 
+/* An object of strings; returns how many. */
+static unsigned read_pairs(struct fields *f, const char *name, struct event_fact *out, unsigned max)
+{
+    const json_t *o = field(f, name, JSON_OBJECT, "an object");
+    const char *key;
+    json_t *value;
+    unsigned n = 0;
+
+    json_object_foreach((json_t *)(uintptr_t)o, key, value) {
+        if (!json_is_string(value) && !f->err)
+            f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" holds what is not a string", name);
+        if (f->err || n == max)
+            break;
+        out[n++] = (struct event_fact){key, json_string_value(value)};
+    }
+    return n;
+}
+
 static void read_wire(struct fields *f, struct json_record *rec)
 {
     struct event *ev = &rec->event;
@@ -159,6 +177,10 @@ static void read_wire(struct fields *f, struct json_record *rec)
     ev->wait_us = number(f, "wait_us");
     ev->type = text_or_null(f, "type");
     ev->ns = text_or_null(f, "ns");
+    ev->fact = rec->fact;
+    ev->facts = read_pairs(f, "facts", rec->fact, EVENT_FACTS_MAX);
+    ev->remark = rec->remark;
+    ev->remarks = read_pairs(f, "remarks", rec->remark, EVENT_REMARKS_MAX);
     ev->closing = flag(f, "closing");
     ev->withheld = count(f, "withheld");
     bytes(f, "xml", "b64", rec, &ev->data, &ev->len);
@@ -181,6 +203,7 @@ static void read_tls(struct fields *f, struct event_tls *t)
     t->cert = text(f, "cert");
     t->verify = text(f, "verify");
     t->error = text(f, "error");
+    t->kind = text(f, "kind");
 }
 
 static void read_digest(struct fields *f, const char *name, char out[65])
@@ -194,7 +217,23 @@ static void read_digest(struct fields *f, const char *name, char out[65])
         memcpy(out, s, n + 1);
 }
 
-static void read_counts(struct fields *f, enum dir dir, struct event_count *c)
+static unsigned read_requests(struct fields *f, const char *name, const char *time,
+                              struct event_request *out, unsigned max)
+{
+    const json_t *list = field(f, name, JSON_ARRAY, "an array");
+    unsigned n = 0;
+
+    for (size_t i = 0; i < json_array_size(list) && n < max; i++) {
+        struct fields in = {.o = json_array_get(list, i), .e = f->e, .err = f->err};
+
+        out[n++] = (struct event_request){count(&in, "n"), number(&in, time),
+                                          text_or_null(&in, "label")};
+        f->err = in.err;
+    }
+    return n;
+}
+
+static void read_counts(struct fields *f, enum dir dir, struct event_count *c, uint64_t *stanzas)
 {
     struct fields in = *f;
 
@@ -203,6 +242,8 @@ static void read_counts(struct fields *f, enum dir dir, struct event_count *c)
     if (!in.o)
         return;
     c->bytes = count(&in, "bytes");
+    *stanzas = count(&in, "stanzas");
+    c->compressed = count(&in, "compressed");
     read_digest(&in, "sha256", c->sha256);
     c->edited = json_object_get(in.o, "sent_bytes") != NULL;
     c->sent_bytes = count(&in, "sent_bytes");
@@ -218,8 +259,15 @@ static void read_end(struct fields *f, struct event_end *end)
     end->detail = text(f, "detail");
     end->account = text(f, "account");
     end->duration_us = number(f, "duration_us");
-    read_counts(f, DIR_C2S, &end->count[DIR_C2S]);
-    read_counts(f, DIR_S2C, &end->count[DIR_S2C]);
+    end->verdict = text(f, "verdict");
+    end->sentence = text(f, "sentence");
+    end->mechanism = text(f, "mechanism");
+    end->resumes = text(f, "resumes");
+    end->unanswered = count(f, "unanswered");
+    end->opens = read_requests(f, "open", "us", end->open, EVENT_OPEN_MAX);
+    end->slows = read_requests(f, "slow", "wait_us", end->slow, EVENT_SLOW_MAX);
+    for (int dir = 0; dir < 2; dir++)
+        read_counts(f, (enum dir)dir, &end->count[dir], &end->stanzas[dir]);
 }
 
 static void read_facts(struct fields *f, struct json_record *rec)

@@ -15,7 +15,8 @@ static const char *domain(const struct session *s, char out[DOMAIN_MAX])
     return tls_domain(asked, out, DOMAIN_MAX);
 }
 
-void secure_record(struct session *s, enum side side, const char *verify, const char *error)
+void secure_record(struct session *s, enum side side, const char *verify, const char *error,
+                   const char *kind)
 {
     struct tls_facts facts;
     struct mark m = {.kind = MARK_TLS};
@@ -25,6 +26,7 @@ void secure_record(struct session *s, enum side side, const char *verify, const 
     m.u.tls.ok = !*error;
     m.u.tls.verify = verify;
     m.u.tls.error = error;
+    m.u.tls.kind = kind;
     session_mark(s, &m);
 }
 
@@ -32,7 +34,8 @@ void secure_refused(struct session *s, enum side by, const struct error *e)
 {
     struct buf *proceed = &s->gate.proceed;
 
-    secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail);
+    secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail,
+                  e->kind);
     session_edit(s, DIR_S2C, proceed->p, proceed->len, TLS_FAILURE, sizeof TLS_FAILURE - 1,
             error_text(e->code));
     buf_free(proceed);
@@ -79,7 +82,7 @@ void secure_server_done(struct session *s)
                     PAIRS("session", s->id, "side", "server", "phase", "tls-handshake", "reason",
                           error_name(ERR_CERTIFICATE)),
                     "ignored because of --insecure: %s", e.detail);
-        secure_record(s, SIDE_SERVER, err ? e.detail : "ok", "");
+        secure_record(s, SIDE_SERVER, err ? e.detail : "ok", "", err ? e.kind : NULL);
     }
     session_wait(s, WAIT_CLIENT_TLS, s->proxy->options->handshake_s * 1000);
     gate_server_secured(&s->gate);
@@ -110,7 +113,7 @@ void secure_client(struct session *s, const char *p, size_t n)
 
 void secure_client_done(struct session *s)
 {
-    secure_record(s, SIDE_CLIENT, "", "");
+    secure_record(s, SIDE_CLIENT, "", "", NULL);
     session_wait(s, WAIT_NOTHING, 0);
     gate_client_secured(&s->gate);
 }

@@ -19,7 +19,9 @@ void secure_refused(struct session *s, enum side by, const struct error *e);
 void secure_client(struct session *s, const char *p, size_t n);
 void secure_client_done(struct session *s);
 
-/* The `tls` event of one side: `verify` and `error` in words, "" where there is nothing to say. */
-void secure_record(struct session *s, enum side side, const char *verify, const char *error);
+/* The `tls` event of one side: `verify` and `error` in words, "" where there is nothing to say;
+ * `kind`: the failure's stable name, or NULL. */
+void secure_record(struct session *s, enum side side, const char *verify, const char *error,
+                   const char *kind);
 
 #endif

@@ -164,15 +164,13 @@ static bool meet_bad(struct agree *a, size_t end)
            disagree(a, "bad too early");
 }
 
-/* The reader refused the token, at the byte that its words tell. */
+/* The reader refused the token. */
 static bool meet_refused(struct agree *a, size_t end, const struct error *e)
 {
-    const char *at = strstr(e->detail, "at byte ");
-
     a->over = true;
     if (!stops_in(a, a->token, end))
         return disagree(a, "refused, and expat not");
-    if (!at || a->token + strtoul(at + 8, NULL, 10) != a->whole.stop)
+    if (a->token + reader_error_at(a->reader) != a->whole.stop)
         return disagree(a, e->detail);
     return true;
 }

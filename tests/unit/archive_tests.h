@@ -130,10 +130,53 @@ static inline void same_text(const char *a, const char *b)
 static inline void same_counts(const struct event_count *a, const struct event_count *b)
 {
     assert_int_equal(a->bytes, b->bytes);
+    assert_int_equal(a->compressed, b->compressed);
     assert_string_equal(a->sha256, b->sha256);
     assert_int_equal(a->edited, b->edited);
     assert_int_equal(a->sent_bytes, b->sent_bytes);
     assert_string_equal(a->sent_sha256, b->sent_sha256);
+}
+
+static inline void same_requests(const struct event_request *a, unsigned a_n,
+                                 const struct event_request *b, unsigned b_n)
+{
+    assert_int_equal(a_n, b_n);
+    for (unsigned i = 0; i < a_n; i++) {
+        assert_int_equal(a[i].n, b[i].n);
+        assert_int_equal(a[i].us, b[i].us);
+        same_text(a[i].label, b[i].label);
+    }
+}
+
+static inline void same_end(const struct event_end *a, const struct event_end *b)
+{
+    assert_int_equal(a->by, b->by);
+    assert_int_equal(a->code, b->code);
+    same_text(a->phase, b->phase);
+    same_text(a->detail, b->detail);
+    same_text(a->account, b->account);
+    assert_int_equal(a->duration_us, b->duration_us);
+    same_text(a->verdict, b->verdict);
+    same_text(a->sentence, b->sentence);
+    same_text(a->mechanism, b->mechanism);
+    same_text(a->resumes, b->resumes);
+    assert_int_equal(a->unanswered, b->unanswered);
+    same_requests(a->open, a->opens, b->open, b->opens);
+    same_requests(a->slow, a->slows, b->slow, b->slows);
+    for (int dir = 0; dir < 2; dir++) {
+        assert_int_equal(a->stanzas[dir], b->stanzas[dir]);
+        same_counts(&a->count[dir], &b->count[dir]);
+    }
+}
+
+static inline void same_pairs(const struct event_fact *a, unsigned a_n, const struct event_fact *b,
+                              unsigned b_n)
+{
+    assert_int_equal(a_n, b_n);
+    for (unsigned i = 0; i < a_n; i++) {
+        assert_string_equal(a[i].name, b[i].name);
+        assert_string_equal(a[i].value, b[i].value);
+    }
 }
 
 static inline void same_facts(const struct event *a, const struct event *b)
@@ -156,6 +199,7 @@ static inline void same_facts(const struct event *a, const struct event *b)
         same_text(a->u.tls.cert, b->u.tls.cert);
         same_text(a->u.tls.verify, b->u.tls.verify);
         same_text(a->u.tls.error, b->u.tls.error);
+        same_text(a->u.tls.kind, b->u.tls.kind);
         break;
     case EVENT_EDIT:
         assert_int_equal(a->u.edit.of, b->u.edit.of);
@@ -173,14 +217,7 @@ static inline void same_facts(const struct event *a, const struct event *b)
         assert_int_equal(a->u.gap.bytes, b->u.gap.bytes);
         break;
     case EVENT_END:
-        assert_int_equal(a->u.end.by, b->u.end.by);
-        assert_int_equal(a->u.end.code, b->u.end.code);
-        same_text(a->u.end.phase, b->u.end.phase);
-        same_text(a->u.end.detail, b->u.end.detail);
-        same_text(a->u.end.account, b->u.end.account);
-        assert_int_equal(a->u.end.duration_us, b->u.end.duration_us);
-        same_counts(&a->u.end.count[0], &b->u.end.count[0]);
-        same_counts(&a->u.end.count[1], &b->u.end.count[1]);
+        same_end(&a->u.end, &b->u.end);
         break;
     case EVENT_STREAM:
     case EVENT_STANZA:
@@ -208,6 +245,8 @@ static inline void same_event(const struct event *a, const struct event *b)
     assert_int_equal(a->wait_us, b->wait_us);
     same_text(a->type, b->type);
     same_text(a->ns, b->ns);
+    same_pairs(a->fact, a->facts, b->fact, b->facts);
+    same_pairs(a->remark, a->remarks, b->remark, b->remarks);
     same_facts(a, b);
 }
 
@@ -220,7 +259,8 @@ static const struct event samples[] = {
     {COMMON(EVENT_SESSION, 2), .u.session_facts = {NULL, "", NULL, NULL, NULL}},
     {COMMON(EVENT_TLS, 3), .u.tls = {SIDE_SERVER, true, "TLSv1.3", "TLS_AES_128_GCM_SHA256",
                                      "x25519", "example.org", "CN = \"a\\b\"\n\x01", "ok", ""}},
-    {COMMON(EVENT_TLS, 4), .u.tls = {SIDE_CLIENT, false, .error = "no shared cipher"}},
+    {COMMON(EVENT_TLS, 4), .u.tls = {SIDE_CLIENT, false, .error = "no shared cipher",
+                                     .kind = "no-cipher"}},
     {COMMON(EVENT_STREAM, 5), .dir = DIR_C2S, .label = "client.stream", .data = "<a>", .len = 3},
     {COMMON(EVENT_STREAM, 6), .dir = DIR_S2C, .closing = true, .data = "</a>", .len = 4},
     {COMMON(EVENT_STANZA, 7), .dir = DIR_S2C, .label = "iq.other", .data = "<iq/>", .len = 5,
@@ -251,16 +291,34 @@ static const struct event samples[] = {
     {COMMON(EVENT_VIOLATION, 15), .dir = DIR_C2S, .data = "-->", .len = 3,
      .u.violation = {ERR_RESTRICTED_XML, 82, true, NULL}},
     {COMMON(EVENT_GAP, 16), .dir = DIR_S2C, .u.gap = {123456789012}},
-    {COMMON(EVENT_END, 17), .u.end = {SIDE_PROXY,
-                                      ERR_TIMEOUT,
-                                      "sasl",
-                                      "no answer",
-                                      "a@example.org",
-                                      5000001,
-                                      {{10, HEX64, 0, "", false}, {20, HEX64, 21, HEX64, true}}}},
-    {COMMON(EVENT_END, 18), .u.end = {SIDE_CLIENT, ERR_CLOSED, NULL, "", "", 0, {{0}}}},
+    {COMMON(EVENT_END, 17),
+     .u.end = {.by = SIDE_PROXY,
+               .code = ERR_TIMEOUT,
+               .phase = "sasl",
+               .detail = "no answer",
+               .account = "a@example.org",
+               .duration_us = 5000001,
+               .verdict = "server.silent",
+               .sentence = "the server was silent",
+               .mechanism = "SCRAM-SHA-1",
+               .resumes = "s0",
+               .stanzas = {3, 4},
+               .unanswered = 20,
+               .open = {{12, 3000000, "roster.request"}, {15, 1, NULL}},
+               .opens = 2,
+               .slow = {{7, 900000, "ping.client.request"}},
+               .slows = 1,
+               .count = {{.bytes = 10, .sha256 = HEX64, .compressed = 7},
+                         {.bytes = 20, .sha256 = HEX64, .sent_bytes = 21, .sent_sha256 = HEX64,
+                          .edited = true}}}},
+    {COMMON(EVENT_END, 18), .u.end = {.by = SIDE_CLIENT, .code = ERR_CLOSED, .detail = ""}},
     {COMMON(EVENT_END, 19),
      .u.end = {.by = SIDE_SERVER, .code = ERR_NONE, .count = {{.edited = true}}}},
+    {COMMON(EVENT_STANZA, 20), .dir = DIR_S2C, .label = "sasl.auth", .data = "<auth/>", .len = 7,
+     .fact = (const struct event_fact[]){{"mechanism", "PLAIN"}, {"user", "\"a\x01\xc3\xa9"}},
+     .facts = 2,
+     .remark = (const struct event_fact[]){{"unasked", "nothing was asked"}},
+     .remarks = 1},
 };
 
 #define SAMPLES (sizeof samples / sizeof samples[0])

@@ -67,7 +67,23 @@ static void test_schema(void **state)
          "\"detail\":\"a comment\",\"b64\":\"PCEtLf4=\"}\n"},
         {17, "{\"v\":1,\"event\":\"end\",\"t\":\"2026-11-23T01:02:03.000022Z\",\"session\":\"s1\","
              "\"n\":18,\"by\":\"client\",\"reason\":\"closed\",\"duration_us\":0,"
-             "\"c2s\":{\"bytes\":0},\"s2c\":{\"bytes\":0}}\n"},
+             "\"c2s\":{\"bytes\":0,\"stanzas\":0},\"s2c\":{\"bytes\":0,\"stanzas\":0}}\n"},
+        {16,
+         "{\"v\":1,\"event\":\"end\",\"t\":\"2026-11-23T01:02:03.000021Z\",\"session\":\"s1\","
+         "\"n\":17,\"by\":\"proxy\",\"reason\":\"timeout\",\"phase\":\"sasl\","
+         "\"detail\":\"no answer\",\"account\":\"a@example.org\",\"duration_us\":5000001,"
+         "\"verdict\":\"server.silent\",\"sentence\":\"the server was silent\","
+         "\"mechanism\":\"SCRAM-SHA-1\",\"resumes\":\"s0\",\"unanswered\":20,"
+         "\"open\":[{\"n\":12,\"label\":\"roster.request\",\"us\":3000000},{\"n\":15,\"us\":1}],"
+         "\"slow\":[{\"n\":7,\"label\":\"ping.client.request\",\"wait_us\":900000}],"
+         "\"c2s\":{\"bytes\":10,\"sha256\":\"" HEX64 "\",\"stanzas\":3,\"compressed\":7},"
+         "\"s2c\":{\"bytes\":20,\"sha256\":\"" HEX64 "\",\"stanzas\":4,\"sent_bytes\":21,"
+         "\"sent_sha256\":\"" HEX64 "\"}}\n"},
+        {19,
+         "{\"v\":1,\"event\":\"stanza\",\"t\":\"2026-11-23T01:02:03.000024Z\",\"session\":\"s1\","
+         "\"n\":20,\"dir\":\"s2c\",\"label\":\"sasl.auth\","
+         "\"facts\":{\"mechanism\":\"PLAIN\",\"user\":\"\\\"a\\u0001\xc3\xa9\"},"
+         "\"remarks\":{\"unasked\":\"nothing was asked\"},\"xml\":\"<auth/>\"}\n"},
     };
     struct buf line;
     size_t i;

@@ -1,0 +1,176 @@
+#include "meaning.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "describe.h"
+#include "redact.h"
+
+#define REDACTED_KEPT 4096 /* bytes of buffer an idle session may keep */
+#define NS_BIND       "urn:ietf:params:xml:ns:xmpp-bind"
+
+void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char *session,
+                  struct sm_table *resumptions)
+{
+    *m = (struct meaning){.redact = redact, .phase = PHASE_OPEN};
+    pair_init(&m->pair);
+    sm_init(&m->sm, session, resumptions);
+    sasl_init(&m->sasl);
+    secrets_init(&m->secrets);
+    /* A masked secret may be shorter than its mask. */
+    buf_init(&m->redacted, 2 * item_bytes + READER_SECRETS * sizeof REDACTED);
+}
+
+void meaning_free(struct meaning *m)
+{
+    pair_free(&m->pair);
+    sm_free(&m->sm);
+    secrets_free(&m->secrets);
+    buf_free(&m->redacted);
+}
+
+void meaning_restart(struct meaning *m, enum label_phase phase)
+{
+    m->phase = phase;
+}
+
+/* ---- what later items are understood by ---- */
+
+static void learn_domain(struct meaning *m, const struct item *it)
+{
+    const char *to = item_attr(it, 0, "to");
+
+    if (to && strlen(to) < sizeof m->domain)
+        memcpy(m->domain, to, strlen(to) + 1);
+}
+
+static void set_account(struct meaning *m, const char *user)
+{
+    bool bare = strchr(user, '@') != NULL;
+
+    snprintf(m->account, sizeof m->account, "%s%s%s", user, bare ? "" : "@", bare ? "" : m->domain);
+}
+
+static void learn_account(struct meaning *m, const struct item *it, enum dir dir)
+{
+    int i = item_find(it, 3, NS_BIND, "jid");
+
+    if (dir == DIR_S2C && i >= 0)
+        snprintf(m->account, sizeof m->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
+                 it->node[i].text);
+    else if (*m->sasl.user && !*m->account)
+        set_account(m, m->sasl.user);
+}
+
+/* ---- one item ---- */
+
+/* Type and payload namespace for the text of a `*.other` item; a nonza's own name and namespace. */
+static void describe_other(const struct item *it, struct event *ev)
+{
+    bool stanza = strcmp(it->node[0].ns, "jabber:client") == 0;
+
+    ev->type = stanza ? item_attr(it, 0, "type") : it->node[0].name;
+    if (!stanza)
+        ev->ns = it->node[0].ns;
+    else if (it->nodes > 1)
+        ev->ns = it->node[1].ns;
+}
+
+static void mask(struct meaning *m, const struct item *it, struct event *ev)
+{
+    int err;
+
+    if (!m->redact)
+        return;
+    m->redacted.len = 0;
+    err = redact_item(it, &m->secrets, &m->redacted);
+    if (err) { /* without memory nothing of it is shown */
+        ev->data = NULL;
+        ev->withheld = ev->len;
+        ev->len = 0;
+    } else if (m->redacted.len) { /* else there was nothing to mask */
+        ev->data = m->redacted.p;
+        ev->len = m->redacted.len;
+    }
+}
+
+static void put_notes(struct event *ev, const struct meaning_notes *notes)
+{
+    ev->fact = notes->facts.fact;
+    ev->facts = notes->facts.n;
+    ev->remark = notes->remarks.fact;
+    ev->remarks = notes->remarks.n;
+}
+
+static bool is_stanza(const struct item *it)
+{
+    const char *name = it->node[0].name;
+
+    return strcmp(it->node[0].ns, "jabber:client") == 0 &&
+           (strcmp(name, "iq") == 0 || strcmp(name, "message") == 0 ||
+            strcmp(name, "presence") == 0);
+}
+
+void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
+                    struct event *ev, struct meaning_notes *notes)
+{
+    (void)n;
+    (void)now_us;
+    fact_init(&notes->facts);
+    fact_init(&notes->remarks);
+    ev->label = label_id(label_for_header(ev->dir, m->phase, !m->opened[ev->dir]));
+    m->opened[ev->dir] = true;
+    describe_header(it, &notes->facts, &notes->remarks);
+    if (ev->dir == DIR_C2S)
+        learn_domain(m, it);
+    put_notes(ev, notes);
+}
+
+void meaning_close(struct meaning *m, struct event *ev)
+{
+    (void)m;
+    ev->label = label_id(label_for_close(ev->dir));
+    ev->closing = true;
+}
+
+void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
+                  struct event *ev, struct meaning_notes *notes)
+{
+    struct pair_match asked = {0};
+    const struct label *label;
+
+    fact_init(&notes->facts);
+    fact_init(&notes->remarks);
+    m->stanzas[ev->dir] += is_stanza(it);
+    if (pair_find(&m->pair, it, ev->dir, m->account, m->domain, &asked, &notes->remarks)) {
+        ev->re = asked.n;
+        ev->wait_us = now_us - asked.time_us;
+    }
+    label = label_for(it, ev->dir, m->phase, asked.label, m->account);
+    ev->label = label_id(label);
+    pair_note(&m->pair, it, ev->dir, n, now_us, ev->label);
+    describe_item(it, &notes->facts);
+    sasl_item(&m->sasl, it, ev->dir, &notes->facts, &m->secrets);
+    sm_item(&m->sm, it, ev->dir, &notes->facts, &notes->remarks);
+    if (label_is_other(label))
+        describe_other(it, ev);
+    learn_account(m, it, ev->dir);
+    put_notes(ev, notes);
+    mask(m, it, ev);
+}
+
+void meaning_done(struct meaning *m)
+{
+    if (m->redacted.cap > REDACTED_KEPT)
+        buf_free(&m->redacted);
+}
+
+void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
+{
+    end->account = *m->account ? m->account : m->domain;
+    end->mechanism = m->sasl.mechanism;
+    end->resumes = m->sm.resumes;
+    memcpy(end->stanzas, m->stanzas, sizeof end->stanzas);
+    pair_end(&m->pair, now_us, end);
+    sm_end(&m->sm);
+}

@@ -1,0 +1,61 @@
+/* meaning.h: what an item means in its session: label, request, facts, remarks, secrets.
+ *
+ * Embedded in the decoder, which frames the items and gives them here in the order of the wire.
+ * The recorder's thread. It remembers what a later item is understood by: open requests, the SASL
+ * exchange, stream management's counters, the secrets that were seen.
+ */
+#ifndef XMPPTAP_MEANING_H
+#define XMPPTAP_MEANING_H
+
+#include "fact_list.h"
+#include "labels.h"
+#include "pair.h"
+#include "reader.h"
+#include "redact.h"
+#include "sasl.h"
+#include "sm.h"
+
+#define MEANING_DOMAIN_MAX 1024
+#define MEANING_USER_MAX   1024
+
+struct meaning {
+    bool redact;
+    enum label_phase phase;
+    bool opened[2];           /* by enum dir: a header was seen on this connection */
+    struct pair pair;
+    struct sm sm;
+    struct sasl sasl;
+    struct secrets secrets;
+    struct buf redacted;
+    uint64_t stanzas[2];
+    char domain[MEANING_DOMAIN_MAX];
+    char account[MEANING_DOMAIN_MAX + MEANING_USER_MAX]; /* bare JID, "" while unknown */
+};
+
+/* One item's: on the stack of whoever decodes it; the event borrows from it. */
+struct meaning_notes {
+    struct fact_list facts, remarks;
+};
+
+/* `item_bytes`: the cap of an item. `resumptions` (may be NULL): shared, borrowed. */
+void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char *session,
+                  struct sm_table *resumptions);
+void meaning_free(struct meaning *m);
+
+/* A header, </stream:stream>, an item: fills the event's label, re, facts, remarks, type and ns,
+ * and masks its data. `ev` has kind, dir, data and len; `n` will be its number. */
+void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
+                    struct event *ev, struct meaning_notes *notes);
+void meaning_close(struct meaning *m, struct event *ev);
+void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
+                  struct event *ev, struct meaning_notes *notes);
+/* Behind the event's way to the sinks: memory beyond what most items need is given back. */
+void meaning_done(struct meaning *m);
+
+/* A new stream, in both directions. */
+void meaning_restart(struct meaning *m, enum label_phase phase);
+
+/* The session is over: account, mechanism, requests and counts. Strings are borrowed. */
+void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end);
+
+#endif
