@@ -127,6 +127,7 @@ static const struct row {
     {"UTF-8", ROOT "<\xC3\xA4 b='\xF0\x9F\x98\x80'>\xE4\xB8\xAD</\xC3\xA4>", "HI", ERR_NONE},
     {"text between items", ROOT "<a/>junk<b/>", "HIB", ERR_UNREADABLE},
     {"instruction between", ROOT "<?x <a> ?><b/>", "HFI", ERR_RESTRICTED_XML},
+    {"comment with half an end", ROOT "<a><!-- -></a> --></a><b/>", "HFI", ERR_RESTRICTED_XML},
     {"comment that is none", ROOT "<a><!- --></a>", "HB", ERR_RESTRICTED_XML},
     {"item that does not end", ROOT "<a><b></b>", "H+", ERR_NONE},
     {"keepalives", ROOT " <a/>\n\r\n\t<b/> ", "HSISIS", ERR_NONE},
