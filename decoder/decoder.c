@@ -304,7 +304,7 @@ static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, con
     struct way *w = &d->way[dir];
 
     explain_error(d, p, n, e);
-    if (what == SCAN_ITEM && d->meaning.phase == PHASE_BOUND) {
+    if (what != SCAN_HEADER && d->meaning.phase == PHASE_BOUND) {
         /* Its end is known, so what follows can be read. Before the login the gate steps aside and
          * gives no marks any more: there nothing can. */
         violation(d, dir, e->code, w->scan.offset - n, false, e->detail, p, n);
@@ -333,13 +333,15 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
     struct meaning_notes notes;
     const struct item *it;
     struct error e = {0};
-    int err = 0;
+    int err;
 
     emit_space_first(d);
     if (what == SCAN_HEADER)
         err = reader_header(d->reader, st, p, n, &it, &e);
     else if (what == SCAN_ITEM)
         err = reader_item(d->reader, st, p, n, &it, &e);
+    else
+        err = reader_close(d->reader, st, p, n, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
         return;

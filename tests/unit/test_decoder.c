@@ -529,6 +529,7 @@ static void test_violations(void **state)
          "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
         {OPEN "<a>\xff</a>", "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
         {OPEN "<p:a/>", "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
+        {OPEN "</stream>", "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
         {"<!DOCTYPE x [<!ENTITY y 'z'>]>", "violation c2s restricted-xml at 0\nend \n"},
         {"GET / HTTP/1.1", "violation c2s unreadable at 0\nend \n"},
         {OPEN "<a><!-- x --></a><message/>", "stream c2s stream.open\nviolation c2s restricted-xml "
