@@ -139,7 +139,10 @@ static void emit_edit(struct decoder *d, enum dir dir, uint64_t of)
         return;
     ev.u.edit = (struct event_edit){of, w->edit_sent.p ? w->edit_sent.p : "", w->edit_sent.len,
                                     w->edit_reason};
+    if (!meaning_mask(&d->meaning, &ev.u.edit.sent, &ev.u.edit.sent_len))
+        ev.u.edit.sent_len = 0;
     emit(d, &ev);
+    meaning_done(&d->meaning);
     free(w->edit_reason);
     w->edit_reason = NULL;
     buf_free(&w->edit_sent);
@@ -232,12 +235,16 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
 
     w->suspect = named || (more && w->suspect);
     withhold = d->options.redact && (d->meaning.phase != PHASE_BOUND || w->suspect);
-    ev.data = withhold ? NULL : p;
-    ev.len = withhold ? 0 : n;
-    ev.withheld = withhold ? n : 0;
-
+    ev.data = p;
+    ev.len = n;
+    if (withhold || !meaning_mask(&d->meaning, &ev.data, &ev.len)) {
+        ev.data = NULL;
+        ev.len = 0;
+        ev.withheld = n;
+    }
     ev.u.violation = (struct event_violation){code, offset, more, detail};
     emit_wire(d, &ev, n);
+    meaning_done(&d->meaning);
 }
 
 static void go_raw(struct way *w, enum error_code code, uint64_t offset, const char *detail)
@@ -269,7 +276,8 @@ static void explain_error(struct decoder *d, const char *p, size_t n, struct err
 
     if (e->code != ERR_NOT_WELL_FORMED || at > n)
         return;
-    if (d->options.redact && d->meaning.phase != PHASE_BOUND) {
+    if (d->options.redact && (d->meaning.phase != PHASE_BOUND || memmem(p, n, "assword", 7) ||
+                              secrets_hold(&d->meaning.secrets, p, n))) {
         snprintf(e->detail + len, sizeof e->detail - len,
                  " (--secrets keep shows the bytes around it)");
         return;

@@ -76,12 +76,24 @@ static void describe_other(const struct item *it, struct event *ev)
         ev->ns = it->node[1].ns;
 }
 
-static void mask(struct meaning *m, const struct item *it, struct event *ev)
+static const char *mask_text(const struct meaning *m, const char *s)
+{
+    return s && secrets_hold(&m->secrets, s, strlen(s)) ? REDACTED : s;
+}
+
+/* The item, and what is told of it. */
+static void mask(struct meaning *m, const struct item *it, struct event *ev,
+                 struct meaning_notes *notes)
 {
     int err;
 
     if (!m->redact)
         return;
+    redact_learn(it, &m->secrets);
+    secrets_hide(&m->secrets, &notes->facts);
+    secrets_hide(&m->secrets, &notes->remarks);
+    ev->type = mask_text(m, ev->type);
+    ev->ns = mask_text(m, ev->ns);
     m->redacted.len = 0;
     err = redact_item(it, &m->secrets, &m->redacted);
     if (err) { /* without memory nothing of it is shown */
@@ -92,6 +104,20 @@ static void mask(struct meaning *m, const struct item *it, struct event *ev)
         ev->data = m->redacted.p;
         ev->len = m->redacted.len;
     }
+}
+
+bool meaning_mask(struct meaning *m, const char **p, size_t *n)
+{
+    m->redacted.len = 0;
+    if (!m->redact)
+        return true;
+    if (redact_bytes(*p, *n, &m->secrets, &m->redacted))
+        return false;
+    if (m->redacted.len) {
+        *p = m->redacted.p;
+        *n = m->redacted.len;
+    }
+    return true;
 }
 
 static void put_notes(struct event *ev, const struct meaning_notes *notes)
@@ -124,6 +150,7 @@ void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_
     if (ev->dir == DIR_C2S)
         learn_domain(m, it);
     put_notes(ev, notes);
+    mask(m, it, ev, notes);
 }
 
 void meaning_close(struct meaning *m, struct event *ev)
@@ -150,13 +177,14 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
     ev->label = label_id(label);
     pair_note(&m->pair, it, ev->dir, n, now_us, ev->label);
     describe_item(it, &notes->facts);
-    sasl_item(&m->sasl, it, ev->dir, &notes->facts, &m->secrets);
+    sasl_item(&m->sasl, it, ev->dir, &notes->facts,
+              m->redact ? &m->secrets : NULL);
     sm_item(&m->sm, it, ev->dir, &notes->facts, &notes->remarks);
     if (label_is_other(label))
         describe_other(it, ev);
     learn_account(m, it, ev->dir);
     put_notes(ev, notes);
-    mask(m, it, ev);
+    mask(m, it, ev, notes);
 }
 
 void meaning_done(struct meaning *m)
@@ -167,7 +195,7 @@ void meaning_done(struct meaning *m)
 
 void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
 {
-    end->account = *m->account ? m->account : m->domain;
+    end->account = mask_text(m, *m->account ? m->account : m->domain);
     end->mechanism = m->sasl.mechanism;
     end->resumes = m->sm.resumes;
     memcpy(end->stanzas, m->stanzas, sizeof end->stanzas);

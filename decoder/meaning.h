@@ -49,6 +49,9 @@ void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_
 void meaning_close(struct meaning *m, struct event *ev);
 void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
                   struct event *ev, struct meaning_notes *notes);
+/* Masks known secrets in bytes that are no item (until meaning_done() or the next item they are
+ * borrowed from here); false: it failed, and they may not be shown. */
+bool meaning_mask(struct meaning *m, const char **p, size_t *n);
 /* Behind the event's way to the sinks: memory beyond what most items need is given back. */
 void meaning_done(struct meaning *m);
 

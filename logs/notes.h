@@ -12,7 +12,8 @@ void notes_print(struct text *x, const struct event *ev, bool verbose);
 /* How many of a violation's bytes those lines show. */
 size_t notes_shown(const struct event *ev);
 
-/* The comment lines above a wire item: time, direction, size, wait, decoded SASL. */
-void notes_comment(struct text *x, const struct event *ev);
+/* The comment lines above a wire item: time, direction, size, wait, facts; with `secrets` the
+ * decoded SASL message, too. */
+void notes_comment(struct text *x, const struct event *ev, bool secrets);
 
 #endif
