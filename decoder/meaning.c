@@ -58,7 +58,7 @@ static void learn_account(struct meaning *m, const struct item *it, enum dir dir
     if (dir == DIR_S2C && i >= 0)
         snprintf(m->account, sizeof m->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
                  it->node[i].text);
-    else if (*m->sasl.user && !*m->account)
+    else if (*m->sasl.user && (m->phase != PHASE_BOUND || !*m->account))
         set_account(m, m->sasl.user);
 }
 

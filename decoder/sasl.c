@@ -119,12 +119,14 @@ static void read_message(struct sasl_message *m, const struct item *it, unsigned
     bool none = at->text_len == 1 && *at->text == '='; /* RFC 6120 §6.4.2: an empty one */
     long n = none ? 0 : sasl_base64(at->text, at->text_len, text, MESSAGE_MAX);
 
-    if (first && (at->text_len == 0 || none))
+    if (first && (none || at->inner == at->inner_end))
         fact_add(m->facts, "initial-response", none ? "empty" : "none");
     if (m->dir == DIR_C2S && !first && m->s->said == 0 && n > 0)
         fact_add(m->facts, "mechanism", m->s->mechanism);
-    if (at->text_cut || inside || n < 0) {
-        sasl_malformed(m, at->text_cut ? "too long to read" : inside ? "elements in it" : "not base64");
+    if (inside || at->text_cut || n < 0) {
+        sasl_malformed(m, inside         ? "elements in it"
+                          : at->text_cut ? "too long to read"
+                                         : "not base64");
         return;
     }
     text[n] = '\0';
@@ -154,8 +156,13 @@ static void exchange(struct sasl *s, const struct item *it, enum dir dir, struct
         else if (e->begins)
             fact_add(facts, "initial-response", "none");
     }
-    if (strcmp(it->node[0].ns, NS_SASL2) == 0)
-        sasl2_describe(it, facts, secrets);
+    if (strcmp(it->node[0].ns, NS_SASL2) != 0)
+        return;
+    sasl2_describe(it, facts, secrets);
+    node = item_find(it, 2, NS_SASL2, "authorization-identifier");
+    if (node >= 0 && dir == DIR_S2C) /* what the server made of the name */
+        snprintf(s->user, sizeof s->user, "%.*s", (int)strcspn(it->node[node].text, "/"),
+                 it->node[node].text);
 }
 
 /* ---- before SASL (XEP-0078) ---- */
