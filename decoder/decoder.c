@@ -19,9 +19,6 @@ struct way {
     struct reader_stream stream;
     struct inflate *inflate;  /* owned; NULL: the stream is not compressed */
     struct buf item;          /* the unfinished item's bytes */
-    bool suspect;             /* the violation under way names a password */
-    unsigned char tail_len;
-    char tail[7];             /* its last bytes: the word may be split */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
     enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
@@ -201,43 +198,14 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- violations ---- */
 
-/* Does the word stand in these bytes, or begin in those of the same violation before them? */
-static bool names_password(struct way *w, bool more, const char *p, size_t n)
-{
-    static const char word[] = "assword"; /* with either first letter */
-    size_t old = more ? w->tail_len : 0, head = n < sizeof word ? n : sizeof word, kept;
-    char seam[2 * sizeof word];
-    bool found = n && memmem(p, n, word, sizeof word - 1);
-
-    memcpy(seam, w->tail, old);
-    if (head)
-        memcpy(seam + old, p, head);
-    found = found || memmem(seam, old + head, word, sizeof word - 1);
-    if (n >= sizeof w->tail) {
-        memcpy(w->tail, p + n - sizeof w->tail, sizeof w->tail);
-        w->tail_len = sizeof w->tail;
-    } else {
-        kept = old + head < sizeof w->tail ? old + head : sizeof w->tail;
-        memcpy(w->tail, seam + old + head - kept, kept);
-        w->tail_len = (unsigned char)kept;
-    }
-    return found;
-}
-
-/* Bytes that cannot be read as an item may hold a password that no reader can find in them: before
- * the login is over, and wherever the word stands in them, only their length is kept. */
+/* Bytes that cannot be read as an item; where a password may stand in them only their length is
+ * kept. */
 static void violation(struct decoder *d, enum dir dir, enum error_code code, uint64_t offset,
                       bool more, const char *detail, const char *p, size_t n)
 {
-    struct way *w = &d->way[dir];
-    bool named = names_password(w, more, p, n), withhold;
-    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir};
+    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir, .data = p, .len = n};
 
-    w->suspect = named || (more && w->suspect);
-    withhold = d->options.redact && (d->meaning.phase != PHASE_BOUND || w->suspect);
-    ev.data = p;
-    ev.len = n;
-    if (withhold || !meaning_mask(&d->meaning, &ev.data, &ev.len)) {
+    if (!meaning_unreadable(&d->meaning, dir, more, &ev.data, &ev.len)) {
         ev.data = NULL;
         ev.len = 0;
         ev.withheld = n;
@@ -276,8 +244,8 @@ static void explain_error(struct decoder *d, const char *p, size_t n, struct err
 
     if (e->code != ERR_NOT_WELL_FORMED || at > n)
         return;
-    if (d->options.redact && (d->meaning.phase != PHASE_BOUND || memmem(p, n, "assword", 7) ||
-                              secrets_hold(&d->meaning.secrets, p, n))) {
+    if (d->options.redact && (d->meaning.phase != PHASE_BOUND ||
+                              withhold_suspects(&d->meaning.secrets, p, n))) {
         snprintf(e->detail + len, sizeof e->detail - len,
                  " (--secrets keep shows the bytes around it)");
         return;

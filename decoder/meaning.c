@@ -17,6 +17,8 @@ void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char 
     sm_init(&m->sm, session, resumptions);
     sasl_init(&m->sasl);
     secrets_init(&m->secrets);
+    withhold_init(&m->withhold[0]);
+    withhold_init(&m->withhold[1]);
     /* A masked secret may be shorter than its mask. */
     buf_init(&m->redacted, 2 * item_bytes + READER_SECRETS * sizeof REDACTED);
 }
@@ -26,6 +28,8 @@ void meaning_free(struct meaning *m)
     pair_free(&m->pair);
     sm_free(&m->sm);
     secrets_free(&m->secrets);
+    withhold_free(&m->withhold[0]);
+    withhold_free(&m->withhold[1]);
     buf_free(&m->redacted);
 }
 
@@ -118,6 +122,19 @@ bool meaning_mask(struct meaning *m, const char **p, size_t *n)
         *n = m->redacted.len;
     }
     return true;
+}
+
+bool meaning_unreadable(struct meaning *m, enum dir dir, bool more, const char **p, size_t *n)
+{
+    bool kept;
+
+    if (!m->redact)
+        return true;
+    m->redacted.len = 0;
+    kept = withhold_bytes(&m->withhold[dir], &m->secrets, more, *p, *n, &m->redacted);
+    *p = m->redacted.p;
+    *n = m->redacted.len;
+    return kept && m->phase == PHASE_BOUND;
 }
 
 static void put_notes(struct event *ev, const struct meaning_notes *notes)

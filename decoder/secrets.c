@@ -237,11 +237,21 @@ size_t secrets_reference(const char *p, size_t n, char out[4], size_t *out_n)
     return *out_n ? i + 1 : 0;
 }
 
-/* How many bytes at `p` are the form, with references and CDATA's marks in it; 0: they are not. */
-static size_t match_xml(const struct form *f, const char *p, size_t n)
+/* May the bytes be the beginning of a mark or a reference that goes on behind them? */
+static bool is_cut(const char *p, size_t n, bool mark)
+{
+    if (mark && ((n < 9 && memcmp(p, "<![CDATA[", n) == 0) || (n < 3 && memcmp(p, "]]>", n) == 0)))
+        return true;
+    return n < 12 && *p == '&' && !memchr(p, ';', n);
+}
+
+/* How many bytes at `p` are the form, with references and CDATA's marks in it; 0: they are not.
+ * `*begun`: they are its beginning, and end before it does. */
+static size_t match_xml(const struct form *f, const char *p, size_t n, bool *begun)
 {
     size_t i = 0, k = 0;
 
+    *begun = false;
     while (k < f->n) {
         char c[4];
         size_t len, used;
@@ -250,8 +260,11 @@ static size_t match_xml(const struct form *f, const char *p, size_t n)
             i += 9;
         if (k && begins(p + i, n - i, "]]>"))
             i += 3;
-        if (i == n)
-            return 0;
+        if (i == n || is_cut(p + i, n - i, k > 0)) {
+            *begun = true;
+            if (i == n)
+                return 0;
+        }
         used = secrets_reference(p + i, n - i, c, &len);
         if (!used) {
             c[0] = p[i];
@@ -277,9 +290,11 @@ static bool match(const struct known *k, const char *p, size_t from, size_t at, 
     for (unsigned i = 0; i < k->n; i++)
         for (unsigned j = 0; j < FORMS; j++) {
             const struct form *f = &k->secret[i].form[j];
-            bool same = to - at >= f->n && memcmp(p + at, f->p, f->n) == 0;
-            size_t n = same ? f->n : match_xml(f, p + at, to - at);
+            bool begun;
+            size_t n = match_xml(f, p + at, to - at, &begun);
 
+            if (!n && to - at >= f->n && memcmp(p + at, f->p, f->n) == 0)
+                n = f->n; /* it looks like a reference, in CDATA or no XML */
             if (!n)
                 continue;
             *found = (struct secrets_found){.from = at, .to = at + n};
@@ -356,6 +371,23 @@ bool secrets_find(const struct secrets *s, struct secrets_walk *w, const char *p
         i += used;
     }
     return false;
+}
+
+size_t secrets_begun(const struct secrets *s, const char *p, size_t from, size_t to)
+{
+    const struct known *k = s->known;
+    size_t at = to - from > SECRET_WRITTEN_MAX ? to - SECRET_WRITTEN_MAX : from;
+
+    for (; k && at < to; at++)
+        for (unsigned i = 0; i < k->n; i++)
+            for (unsigned j = 0; j < FORMS; j++) {
+                const struct form *f = &k->secret[i].form[j];
+                bool begun = to - at < f->n && memcmp(p + at, f->p, to - at) == 0;
+
+                if (begun || (match_xml(f, p + at, to - at, &begun) == 0 && begun))
+                    return at;
+            }
+    return to;
 }
 
 bool secrets_hold(const struct secrets *s, const char *p, size_t n)

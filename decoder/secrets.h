@@ -17,6 +17,7 @@
 #define SECRETS_MAX 8
 #define SECRET_MIN  6   /* shorter ones are masked only in their own places */
 #define SECRET_MAX  256 /* of a longer one its end, without which it is worth nothing */
+#define SECRET_WRITTEN_MAX (16u * SECRET_MAX) /* the longest way to write one that is looked for */
 
 struct known; /* owned by its secrets */
 
@@ -48,6 +49,10 @@ struct secrets_found {
 /* The first known secret in [from, to) of `p`. The walk goes on behind it, or to `to`. */
 bool secrets_find(const struct secrets *s, struct secrets_walk *w, const char *p, size_t from,
                   size_t to, struct secrets_found *found);
+
+/* Where at the end of [from, to) a known secret may have begun whose rest would come next; `to` if
+ * nowhere. */
+size_t secrets_begun(const struct secrets *s, const char *p, size_t from, size_t to);
 
 /* Does a known secret stand in these bytes? */
 bool secrets_hold(const struct secrets *s, const char *p, size_t n);
