@@ -140,6 +140,16 @@ static const struct place {
     {"upload: cookie", NULL,
      IQ("<slot xmlns='urn:xmpp:http:upload:0'><put url='u'><header name='cookie'>%T</header></put>"
         "</slot>"), NULL, 0, false, 0},
+    {"private field's kin", NULL, FORM("<field var='x#Passphrase'>" VALUE "</field>"), NULL, 0, false,
+     0},
+    {"passwd", NULL, IQ("<q xmlns='urn:x'><field var='passwd'/><passwd>%T</passwd></q>"), NULL, 0,
+     false, 0},
+    {"passwd in a form", NULL, FORM("<field var='passwd'>" VALUE "</field>"), NULL, 0, false, 0},
+    {"legacy hash", NULL, IQ("<query xmlns='jabber:iq:auth'><hash>%T</hash></query>"), NULL, 0, true,
+     0},
+    {"ISR token", NULL,
+     "<enabled xmlns='urn:xmpp:sm:3'><isr-enabled xmlns='urn:xmpp:isr:0' token='%A'/></enabled>",
+     NULL, 0, false, 0},
     {"preauth", NULL, IQ("<preauth xmlns='urn:xmpp:pars:0' token='%A'/>"), NULL, 0, false, 0},
 };
 
@@ -369,7 +379,7 @@ static void fill(struct buf *b, const char *item, const struct place *p, const s
 /* ---- what comes out ---- */
 
 struct run {
-    struct reader *reader;
+    struct reader *reader, *again;
     struct decoder *decoder;
     struct sink *transcript;
     int fd;
@@ -378,10 +388,25 @@ struct run {
     struct buf json;
 };
 
+/* What is masked in an item leaves it well-formed. */
+static void read_again(struct run *r, const struct event *ev)
+{
+    struct reader_stream stream;
+    const struct item *it;
+    struct error e;
+
+    reader_stream_init(&stream);
+    if (reader_item(r->again, &stream, ev->data, ev->len, &it, &e))
+        fail_msg("%s in %.*s", e.detail, (int)ev->len, ev->data);
+    reader_stream_free(&stream);
+}
+
 static void on_event(void *arg, struct event *ev)
 {
     struct run *r = arg;
 
+    if (ev->kind == EVENT_STANZA)
+        read_again(r, ev);
     if (ev->data && ev->kind != EVENT_EDIT)
         add(&r->wire[ev->dir], ev->data, ev->len);
     add(&r->out, ev->len ? ev->data : "", ev->len);
@@ -403,7 +428,7 @@ static void begin(struct run *r, bool redact)
     struct mark session = {.kind = MARK_SESSION,
                            .u.session = {.client = "", .listen = "", .upstream = "", .program = ""}};
 
-    *r = (struct run){.fd = memfd_create("transcript", 0), .reader = reader_new()};
+    *r = (struct run){.fd = memfd_create("transcript", 0), .reader = reader_new(), .again = reader_new()};
     for (int i = 0; i < 2; i++) {
         buf_init(&r->in[i], 1u << 20);
         buf_init(&r->wire[i], 1u << 20);
@@ -455,6 +480,7 @@ static void finish(struct run *r)
         add(&r->out, text, (size_t)n);
     decoder_free(r->decoder);
     reader_free(r->reader);
+    reader_free(r->again);
 }
 
 static void drop(struct run *r)
