@@ -157,6 +157,13 @@ static void test_known(void **state)
     reader_free(r);
 }
 
+static const char *const logins[] = {
+    "<a><password xmlns='jabber:iq:auth'>let me in</password></a>",
+    "<a><password xmlns='jabber:iq:register'>let me in</password></a>",
+    "<token xmlns='urn:xmpp:fast:0' token='let me in'/>",
+    FORM("<field var='password'><value>let me in</value></field>"),
+};
+
 /* What was learnt in one place is masked in the same item and in later ones. */
 static void test_learnt(void **state)
 {
@@ -174,6 +181,19 @@ static void test_learnt(void **state)
     redact(r, "<b>hunter2, letmein, Password</b>", &s, &out);
     assert_string_equal(out.p, "<b>" X ", " X ", Password</b>");
     secrets_free(&s);
+    /* A login's is remembered, however many rooms have been joined. */
+    for (size_t i = 0; i < sizeof logins / sizeof *logins; i++) {
+        char room[] = "<x><password>room n</password></x>";
+
+        for (int k = 0; k < SECRETS_MAX; k++) {
+            room[18] = (char)('0' + k);
+            redact(r, room, &s, &out);
+        }
+        redact(r, logins[i], &s, &out);
+        redact(r, "<b>let me in</b>", &s, &out);
+        assert_string_equal(out.p, "<b>" X "</b>");
+        secrets_free(&s);
+    }
     buf_free(&out);
     reader_free(r);
 }

@@ -66,6 +66,12 @@ static const struct place {
      0},
     {"OAUTHBEARER without gs2", NULL, AUTH("OAUTHBEARER"), MESSAGE("auth=Bearer %\1\1"), false, 0},
     {"SCRAM's proof", BEGUN("SCRAM-SHA-1"), RESPONSE("%M"), MESSAGE("c=biws,r=abc,p=#"), true, 0},
+    {"SCRAM's proof in SASL2", NULL, "<response xmlns='" NS_SASL2 "'>%M</response>",
+     MESSAGE("c=biws,r=abc,p=#"), true, 0},
+    {"SCRAM's signature in a challenge of SASL2", NULL,
+     "<challenge xmlns='" NS_SASL2 "'>%M</challenge>", MESSAGE("v=#"), true, 0},
+    {"SCRAM's signature in a challenge", BEGUN("SCRAM-SHA-1"),
+     "<challenge xmlns='" NS_SASL "'>%M</challenge>", MESSAGE("v=#"), true, 0},
     {"SCRAM's signature", BEGUN("SCRAM-SHA-1"), SUCCESS("%M"), MESSAGE("v=#"), true, 0},
     {"SCRAM's signature in SASL2", NULL,
      "<success xmlns='" NS_SASL2 "'><additional-data>%M</additional-data></success>",
@@ -87,6 +93,8 @@ static const struct place {
     {"salted password", NULL,
      "<task-data xmlns='" NS_SASL2 "'><hash xmlns='urn:xmpp:scram-upgrade:0'>%M</hash></task-data>",
      MESSAGE("%"), true, 0},
+    {"salted password elsewhere", NULL,
+     "<x xmlns='urn:x'><hash xmlns='urn:xmpp:scram-upgrade:0'>%M</hash></x>", MESSAGE("%"), true, 0},
     {"one-time password", NULL,
      "<next xmlns='" NS_SASL2 "' task='T'><t xmlns='urn:x'>%T</t></next>", NULL, 0, true, 0},
     {"FAST token", NULL,
@@ -614,12 +622,13 @@ static void feed_echoes(struct run *r, const struct place *p, const struct secre
 static void one_round(const struct place *p, const struct secret *s, bool redact)
 {
     /* Clients' and servers' messages differ; what is a mere stanza goes either way. */
-    bool server = strstr(p->item, "<success") != NULL;
+    bool server = strstr(p->item, "<success") || strstr(p->item, "<challenge");
     bool stanza = strstr(p->item, NS_SASL) == NULL && strstr(p->item, NS_SASL2) == NULL;
     struct run r;
-    struct buf b;
+    struct buf b, m;
 
     buf_init(&b, ITEM_MAX);
+    buf_init(&m, ITEM_MAX);
     begin(&r, redact);
     open_streams(&r, stanza ? PHASE_BOUND : PHASE_TLS);
     if (p->before)
@@ -630,11 +639,16 @@ static void one_round(const struct place *p, const struct secret *s, bool redact
     finish(&r);
     if (redact)
         look_everywhere(&r, s);
+    if (redact && p->message) {
+        add_message(&m, p, s);
+        look("the whole message", &r.out, m.p, m.len);
+    }
     for (int i = 0; !redact && i < 2; i++) {
         assert_int_equal(r.wire[i].len, r.in[i].len);
         assert_memory_equal(r.wire[i].p, r.in[i].p, r.in[i].len);
     }
     buf_free(&b);
+    buf_free(&m);
     drop(&r);
 }
 
