@@ -133,9 +133,9 @@ bool sasl_login(const struct sasl_message *m)
         return words(m, "prompt");
     }
     if (m->s->said == 0 && !m->s->asked_password) {
-        if (memchr(m->p, '\0', m->n)) { /* a message of PLAIN, perhaps */
-            secrets_learn(m->secrets, m->p, m->n, true);
-            return sasl_malformed(m, "a NUL in the user name");
+        if (memchr(m->p, '\0', m->n)) {
+            sasl_malformed(m, "a message of PLAIN");
+            return sasl_plain(m);
         }
         sasl_set_user(m, m->p, m->n);
         return true;

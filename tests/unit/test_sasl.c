@@ -381,6 +381,15 @@ static const struct {
      A("CRAM-MD5", "[redacted]")},
     {DIR_C2S, A("OAUTHBEARER", "YWI="),
      "mechanism=OAUTHBEARER\nmalformed=no gs2 header\n", A("OAUTHBEARER", "[redacted]")},
+    {DIR_C2S, A("SCRAM-SHA-1", "biwsbj1hPWIscj1hYmM="), /* n,,n=a=b,r=abc */
+     "mechanism=SCRAM-SHA-1\nmessage=client-first\nmalformed=the user name is not escaped\n"
+     "client-nonce=abc\ngs2=n\nhash=SHA-1\n", A("SCRAM-SHA-1", "[redacted]")},
+    {DIR_C2S, A("SCRAM-SHA-1", "biwsYWJjLHI9YWJj"), /* n,,abc,r=abc */
+     "mechanism=SCRAM-SHA-1\nmessage=client-first\nmalformed=not a list of attributes\n"
+     "gs2=n\nhash=SHA-1\n", A("SCRAM-SHA-1", "[redacted]")},
+    {DIR_C2S, A("SCRAM-SHA-1", "biwscj1hYmM="), /* n,,r=abc */
+     "mechanism=SCRAM-SHA-1\nmessage=client-first\nclient-nonce=abc\nmalformed=no user name\n"
+     "gs2=n\nhash=SHA-1\n", A("SCRAM-SHA-1", "[redacted]")},
     {DIR_C2S, A("HT-SHA-256-NONE", "YWI="), "mechanism=HT-SHA-256-NONE\nmalformed=no NUL\n",
      A("HT-SHA-256-NONE", "[redacted]")},
     {DIR_C2S, A("DIGEST-MD5", "YWI="),

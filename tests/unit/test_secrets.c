@@ -61,6 +61,7 @@ static const struct place {
     {"X-OAUTH2", NULL, AUTH("X-OAUTH2"), MESSAGE("\0user\0%"), false, 0},
     {"LOGIN", "<auth xmlns='" NS_SASL "' mechanism='LOGIN'>dXNlcg==</auth>", RESPONSE("%M"),
      MESSAGE("%"), false, 0},
+    {"PLAIN's in LOGIN", NULL, AUTH("LOGIN"), MESSAGE("\0user\0%"), false, 0},
     {"OAUTHBEARER", NULL, AUTH("OAUTHBEARER"), MESSAGE("n,a=u@b,\1auth=Bearer %\1\1"), false, 0},
     {"OAUTHBEARER in SASL2", NULL, AUTH2("OAUTHBEARER"), MESSAGE("n,,\1auth=Bearer %\1\1"), false,
      0},
@@ -162,7 +163,7 @@ static const struct place {
 };
 
 /* Where a secret that was seen comes again. %B: in base64, %I: inside of a longer base64, %X, %x: in
- * hexadecimal; the rest as above. */
+ * hexadecimal, %H: the base64 of that; the rest as above. */
 static const char *const echoes[] = {
     "<message type='chat'><body>%T</body></message>",
     "<message><body>the word is: %T, or %T.</body></message>",
@@ -175,6 +176,7 @@ static const char *const echoes[] = {
     "<failure xmlns='" NS_SASL "'><not-authorized/><text>%T is wrong</text></failure>",
     "<auth xmlns='" NS_SASL "' mechanism='ANONYMOUS'>%B</auth>",
     "<auth xmlns='" NS_SASL "' mechanism='EXTERNAL'>%I</auth>",
+    "<auth xmlns='" NS_SASL "' mechanism='EXTERNAL'>%H</auth>",
     "<a><!-- %T --><b c='%A'/></a>",
     "<a b='%A'>%T</c>",
     "<?x %B %X?>",
@@ -338,6 +340,16 @@ static void add_message(struct buf *b, const struct place *p, const struct secre
     buf_free(&m);
 }
 
+static void add_hex_inside(struct buf *b, const struct secret *s)
+{
+    struct buf hex;
+
+    buf_init(&hex, ITEM_MAX);
+    add_hex(&hex, s, "%02x");
+    add_base64(b, hex.p, hex.len);
+    buf_free(&hex);
+}
+
 /* The secret between up to four other bytes. */
 static void add_inside(struct buf *b, const struct secret *s)
 {
@@ -371,6 +383,9 @@ static void fill(struct buf *b, const char *item, const struct place *p, const s
             break;
         case 'I':
             add_inside(b, s);
+            break;
+        case 'H':
+            add_hex_inside(b, s);
             break;
         case 'X':
             add_hex(b, s, "%02X");
@@ -520,7 +535,10 @@ static void look_in_base64(const struct buf *out, const struct secret *s)
 {
     static const char digits[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    struct buf hex;
 
+    buf_init(&hex, ITEM_MAX);
+    add_hex(&hex, s, "%02x");
     for (size_t i = 0; i < out->len;) {
         size_t n = 0;
 
@@ -534,9 +552,11 @@ static void look_in_base64(const struct buf *out, const struct secret *s)
             assert_true(len < sizeof text);
             EVP_DecodeBlock(text, (const unsigned char *)out->p + from, (int)len);
             look("in base64", &decoded, s->p, s->n);
+            look("in hexadecimal in base64", &decoded, hex.p, hex.len);
         }
         i += n + 1;
     }
+    buf_free(&hex);
 }
 
 /* Without CDATA's marks, and each reference as what it stands for. */
@@ -611,9 +631,12 @@ static void feed_echoes(struct run *r, const struct place *p, const struct secre
             fill(&b, echoes[any(sizeof echoes / sizeof *echoes)], p, s);
             feed(r, any(2) ? DIR_C2S : DIR_S2C, b.p, b.len);
         }
+        /* And in a header: in one that is read, and in one that is not. */
+        decoder_mark(r->decoder, 1, &(struct mark){.kind = MARK_RESTART, .phase = PHASE_BOUND});
         b.len = 0;
-        open_streams(r, PHASE_BOUND); /* and in a header */
-        fill(&b, "</stream:stream>" HEADER " id='%A' to=\"%A\">", p, s);
+        fill(&b, HEADER " id='%A' to=\"%A\" version='%A'>", p, s);
+        feed(r, DIR_C2S, b.p, b.len);
+        feed_str(r, DIR_C2S, "</stream:stream>");
         feed(r, DIR_C2S, b.p, b.len);
     }
     buf_free(&b);
