@@ -19,9 +19,6 @@ struct way {
     struct reader_stream stream;
     struct inflate *inflate;  /* owned; NULL: the stream is not compressed */
     struct buf item;          /* the unfinished item's bytes */
-    bool suspect;             /* the violation under way names a password */
-    unsigned char tail_len;
-    char tail[7];             /* its last bytes: the word may be split */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
     bool raw_told;            /* the first of them have been */
@@ -140,7 +137,10 @@ static void emit_edit(struct decoder *d, enum dir dir, uint64_t of)
         return;
     ev.u.edit = (struct event_edit){of, w->edit_sent.p ? w->edit_sent.p : "", w->edit_sent.len,
                                     w->edit_reason};
+    if (!meaning_mask(&d->meaning, &ev.u.edit.sent, &ev.u.edit.sent_len))
+        ev.u.edit.sent_len = 0;
     emit(d, &ev);
+    meaning_done(&d->meaning);
     free(w->edit_reason);
     w->edit_reason = NULL;
     buf_free(&w->edit_sent);
@@ -201,46 +201,22 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
 
 /* ---- violations ---- */
 
-/* Does the word stand in these bytes, or begin in those of the same violation before them? */
-static bool names_password(struct way *w, bool more, const char *p, size_t n)
-{
-    static const char word[] = "assword"; /* with either first letter */
-    size_t old = more ? w->tail_len : 0, head = n < sizeof word ? n : sizeof word, kept;
-    char seam[2 * sizeof word];
-    bool found = n && memmem(p, n, word, sizeof word - 1);
-
-    memcpy(seam, w->tail, old);
-    if (head)
-        memcpy(seam + old, p, head);
-    found = found || memmem(seam, old + head, word, sizeof word - 1);
-    if (n >= sizeof w->tail) {
-        memcpy(w->tail, p + n - sizeof w->tail, sizeof w->tail);
-        w->tail_len = sizeof w->tail;
-    } else {
-        kept = old + head < sizeof w->tail ? old + head : sizeof w->tail;
-        memcpy(w->tail, seam + old + head - kept, kept);
-        w->tail_len = (unsigned char)kept;
-    }
-    return found;
-}
-
-/* Bytes that cannot be read as an item may hold a password that no reader can find in them: before
- * the login is over, and wherever the word stands in them, only their length is kept. */
+/* Bytes that cannot be read as an item; where a password may stand in them only their length is
+ * kept. */
 static void violation(struct decoder *d, enum dir dir, enum error_code code, uint64_t offset,
                       bool more, const char *detail, const char *p, size_t n)
 {
-    struct way *w = &d->way[dir];
-    bool named = names_password(w, more, p, n), withhold;
-    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir};
+    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir, .data = p, .len = n};
 
-    w->suspect = named || (more && w->suspect);
-    withhold = d->options.redact && (d->meaning.phase != PHASE_BOUND || w->suspect);
-    ev.data = withhold ? NULL : p;
-    ev.len = withhold ? 0 : n;
-    ev.withheld = withhold ? n : 0;
+    if (!meaning_unreadable(&d->meaning, dir, more, &ev.data, &ev.len)) {
+        ev.data = NULL;
+        ev.len = 0;
+        ev.withheld = n;
+    }
     meaning_missed(&d->meaning, dir);
     ev.u.violation = (struct event_violation){code, offset, more, detail};
     emit_wire(d, &ev, n);
+    meaning_done(&d->meaning);
 }
 
 static void go_raw(struct way *w, enum error_code code, uint64_t offset, const char *detail)
@@ -285,7 +261,8 @@ static void explain_error(struct decoder *d, const char *p, size_t n, struct err
 
     if (e->code != ERR_NOT_WELL_FORMED || at > n)
         return;
-    if (d->options.redact && (d->meaning.phase != PHASE_BOUND || memmem(p, n, "assword", 7))) {
+    if (d->options.redact && (d->meaning.phase != PHASE_BOUND ||
+                              withhold_suspects(&d->meaning.secrets, p, n))) {
         snprintf(e->detail + len, sizeof e->detail - len,
                  " (--secrets keep shows the bytes around it)");
         return;

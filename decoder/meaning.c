@@ -17,6 +17,9 @@ void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char 
     sm_init(&m->sm, session, resumptions);
     sasl_init(&m->sasl);
     secrets_init(&m->secrets);
+    m->secrets.user = m->sasl.user;
+    withhold_init(&m->withhold[0]);
+    withhold_init(&m->withhold[1]);
     /* A masked secret may be shorter than its mask. */
     buf_init(&m->redacted, 2 * item_bytes + READER_SECRETS * sizeof REDACTED);
 }
@@ -26,6 +29,8 @@ void meaning_free(struct meaning *m)
     pair_free(&m->pair);
     sm_free(&m->sm);
     secrets_free(&m->secrets);
+    withhold_free(&m->withhold[0]);
+    withhold_free(&m->withhold[1]);
     buf_free(&m->redacted);
 }
 
@@ -65,7 +70,7 @@ static void learn_account(struct meaning *m, const struct item *it, enum dir dir
     if (dir == DIR_S2C && i >= 0)
         snprintf(m->account, sizeof m->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
                  it->node[i].text);
-    else if (*m->sasl.user && !*m->account)
+    else if (*m->sasl.user && (m->phase != PHASE_BOUND || !*m->account))
         set_account(m, m->sasl.user);
 }
 
@@ -83,12 +88,24 @@ static void describe_other(const struct item *it, struct event *ev)
         ev->ns = it->node[1].ns;
 }
 
-static void mask(struct meaning *m, const struct item *it, struct event *ev)
+static const char *mask_text(const struct meaning *m, const char *s)
+{
+    return s && secrets_hold(&m->secrets, s, strlen(s)) ? REDACTED : s;
+}
+
+/* The item, and what is told of it. */
+static void mask(struct meaning *m, const struct item *it, struct event *ev,
+                 struct meaning_notes *notes)
 {
     int err;
 
     if (!m->redact)
         return;
+    redact_learn(it, &m->secrets);
+    secrets_hide(&m->secrets, &notes->facts);
+    secrets_hide(&m->secrets, &notes->remarks);
+    ev->type = mask_text(m, ev->type);
+    ev->ns = mask_text(m, ev->ns);
     m->redacted.len = 0;
     err = redact_item(it, &m->secrets, &m->redacted);
     if (err) { /* without memory nothing of it is shown */
@@ -105,6 +122,33 @@ static void put_answer(struct event *ev, const struct pair_match *asked)
 {
     ev->re = asked->n;
     ev->wait_us = asked->wait_us;
+}
+
+bool meaning_mask(struct meaning *m, const char **p, size_t *n)
+{
+    m->redacted.len = 0;
+    if (!m->redact)
+        return true;
+    if (redact_bytes(*p, *n, &m->secrets, &m->redacted))
+        return false;
+    if (m->redacted.len) {
+        *p = m->redacted.p;
+        *n = m->redacted.len;
+    }
+    return true;
+}
+
+bool meaning_unreadable(struct meaning *m, enum dir dir, bool more, const char **p, size_t *n)
+{
+    bool kept;
+
+    if (!m->redact)
+        return true;
+    m->redacted.len = 0;
+    kept = withhold_bytes(&m->withhold[dir], &m->secrets, more, *p, *n, &m->redacted);
+    *p = m->redacted.p;
+    *n = m->redacted.len;
+    return kept && m->phase == PHASE_BOUND;
 }
 
 static void put_notes(struct event *ev, const struct meaning_notes *notes)
@@ -130,6 +174,7 @@ void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_
     if (ev->dir == DIR_C2S)
         learn_domain(m, it);
     put_notes(ev, notes);
+    mask(m, it, ev, notes);
 }
 
 void meaning_close(struct meaning *m, struct event *ev)
@@ -154,7 +199,8 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
     ev->label = label_id(label);
     pair_note(&m->pair, it, ev->dir, n, now_us, ev->label, &notes->remarks);
     describe_item(it, &notes->facts);
-    sasl_item(&m->sasl, it, ev->dir, &notes->facts, &m->secrets);
+    sasl_item(&m->sasl, it, ev->dir, &notes->facts,
+              m->redact ? &m->secrets : NULL);
     if (sm_item(&m->sm, it, ev->dir, m->domain, &notes->facts, &notes->remarks)) {
         pair_missed(&m->pair, DIR_C2S); /* what the earlier session has open is answered here */
         pair_missed(&m->pair, DIR_S2C);
@@ -163,7 +209,7 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
         describe_other(it, ev);
     learn_account(m, it, ev->dir);
     put_notes(ev, notes);
-    mask(m, it, ev);
+    mask(m, it, ev, notes);
 }
 
 void meaning_done(struct meaning *m)
@@ -174,7 +220,7 @@ void meaning_done(struct meaning *m)
 
 void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
 {
-    end->account = *m->account ? m->account : m->domain;
+    end->account = mask_text(m, *m->account ? m->account : m->domain);
     end->mechanism = m->sasl.mechanism;
     end->resumes = m->sm.resumes;
     memcpy(end->stanzas, m->stanzas, sizeof end->stanzas);

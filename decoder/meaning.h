@@ -14,6 +14,7 @@
 #include "redact.h"
 #include "sasl.h"
 #include "sm.h"
+#include "withhold.h"
 
 #define MEANING_DOMAIN_MAX 1024
 #define MEANING_USER_MAX   1024
@@ -26,6 +27,7 @@ struct meaning {
     struct sm sm;
     struct sasl sasl;
     struct secrets secrets;
+    struct withhold withhold[2]; /* by enum dir */
     struct buf redacted;
     uint64_t stanzas[2];
     char domain[MEANING_DOMAIN_MAX];
@@ -49,6 +51,12 @@ void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_
 void meaning_close(struct meaning *m, struct event *ev);
 void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
                   struct event *ev, struct meaning_notes *notes);
+/* Masks known secrets in bytes that are no item (until meaning_done() or the next item they are
+ * borrowed from here); false: it failed, and they may not be shown. */
+bool meaning_mask(struct meaning *m, const char **p, size_t *n);
+/* Bytes of a violation; `more`: they go on from the last ones of `dir`. The same, and false where a
+ * password may stand in them. */
+bool meaning_unreadable(struct meaning *m, enum dir dir, bool more, const char **p, size_t *n);
 /* Behind the event's way to the sinks: memory beyond what most items need is given back. */
 void meaning_done(struct meaning *m);
 

@@ -71,7 +71,7 @@ static void split_name(const char *joined, const char **ns, size_t *ns_len, cons
 
 /* ---- secrets ---- */
 
-static void add_secret(struct reader *r, size_t from, size_t to)
+static void add_secret(struct reader *r, size_t from, size_t to, enum secret_kind kind)
 {
     struct item *it = &r->item;
 
@@ -79,38 +79,51 @@ static void add_secret(struct reader *r, size_t from, size_t to)
         return;
     if (it->secrets == READER_SECRETS) { /* rather mask what lies between than miss one */
         it->secret[READER_SECRETS - 1].to = to;
+        it->secret[READER_SECRETS - 1].kind = SECRET_ONCE;
         return;
     }
-    it->secret[it->secrets++] = (struct range){from, to};
+    it->secret[it->secrets++] = (struct secret_range){from, to, kind};
 }
 
-/* Masks the value of attribute `name` in the tag at [from, to). */
-static void add_secret_attr(struct reader *r, size_t from, size_t to, const char *name)
+static bool has_secret_attr(const char *ns, const char *name, const char **attrs)
+{
+    for (; attrs[0]; attrs += 2) {
+        const char *end = strchr(attrs[0], NS_END);
+
+        if (redact_attr(ns, name, end ? end + 1 : attrs[0]))
+            return true;
+    }
+    return false;
+}
+
+/* Masks secret values of attributes in the tag of {ns}name at [from, to), which is well-formed. */
+static void add_secret_attrs(struct reader *r, size_t from, size_t to, const char *ns,
+                             const char *name)
 {
     const char *p = r->item.p;
-    size_t n = strlen(name);
+    size_t i = from + 1 + strcspn(p + from, " \t\r\n>"); /* behind the element's name */
 
-    for (size_t i = from; i < to; i++) {
-        size_t start = i;
-        const char *end;
+    while (i < to) {
+        size_t start = i + strspn(p + i, " \t\r\n"), value, end;
+        size_t name_end = start + strcspn(p + start, "= \t\r\n>");
+        const char *colon = memchr(p + start, ':', name_end - start), *close;
+        char attr[32] = "";
+        enum secret_kind kind;
 
-        while (i < to && p[i] != '=' && p[i] != '"' && p[i] != '\'')
-            i++;
-        if (i == to || p[i] != '=')
+        value = name_end + strcspn(p + name_end, "\"'>");
+        if (value >= to || p[value] == '>')
             return;
-        size_t name_end = i;
-        while (name_end > start && strchr(" \t\r\n", p[name_end - 1]))
-            name_end--;
-        while (i < to && p[i] != '"' && p[i] != '\'')
-            i++;
-        if (i == to)
+        close = memchr(p + value + 1, p[value], to - value - 1);
+        if (!close)
             return;
-        end = memchr(p + i + 1, p[i], to - i - 1);
-        if (!end)
-            return;
-        if (name_end - start >= n && memcmp(p + name_end - n, name, n) == 0)
-            add_secret(r, i + 1, (size_t)(end - p));
-        i = (size_t)(end - p);
+        end = (size_t)(close - p);
+        start = colon ? (size_t)(colon - p) + 1 : start;
+        if (name_end - start < sizeof attr)
+            memcpy(attr, p + start, name_end - start);
+        kind = redact_attr(ns, name, attr);
+        if (kind)
+            add_secret(r, value + 1, end, kind);
+        i = end + 1;
     }
 }
 
@@ -152,9 +165,10 @@ static void add_node(struct reader *r, const char *joined, const char **attrs, s
 static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char **attrs)
 {
     struct reader *r = arg;
-    const char *ns, *name, *secret;
+    const char *ns, *name;
     char ns_copy[256];
     size_t ns_len, start, inner;
+    enum secret_kind kind;
 
     if (r->quiet)
         return;
@@ -163,16 +177,17 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
     inner = start + (size_t)XML_GetCurrentByteCount(r->xml);
     add_node(r, joined, attrs, start, inner);
     split_name(joined, &ns, &ns_len, &name);
-    if (ns_len >= sizeof ns_copy || r->secret_depth)
+    if (r->secret_depth)
         return;
+    ns_len = ns_len < sizeof ns_copy ? ns_len : 0; /* no table has one that is so long */
     memcpy(ns_copy, ns, ns_len);
     ns_copy[ns_len] = '\0';
-    secret = redact_attr(ns_copy, name);
-    if (secret)
-        add_secret_attr(r, start, inner, secret);
-    if (redact_inner(ns_copy, name, attrs)) {
+    if (has_secret_attr(ns_copy, name, attrs))
+        add_secret_attrs(r, start, inner, ns_copy, name);
+    kind = redact_inner(ns_copy, name, attrs);
+    if (kind) {
         r->secret_depth = r->depth;
-        add_secret(r, inner, inner + 1); /* its end is known at the end tag */
+        add_secret(r, inner, inner + 1, kind); /* its end is known at the end tag */
     }
 }
 
@@ -186,7 +201,7 @@ static void XMLCALL on_end(void *arg, const XML_Char *joined)
         return;
     at = (size_t)XML_GetCurrentByteIndex(r->xml) - r->base;
     if (r->secret_depth == r->depth) {
-        struct range *last = &r->item.secret[r->item.secrets - 1];
+        struct secret_range *last = &r->item.secret[r->item.secrets - 1];
         r->secret_depth = 0;
         last->to = at;
         if (last->from >= last->to) /* nothing inside */

@@ -39,13 +39,27 @@ struct range {
     size_t from, to;      /* bytes [from, to) of the item */
 };
 
+enum secret_kind {
+    SECRET_NONE,
+    SECRET_TEXT,  /* in clear: known from here on (secrets.h) */
+    SECRET_LOGIN, /* the same, and it opens the account */
+    SECRET_FORM,  /* a form's field: its values are known from here on */
+    SECRET_ONCE,  /* a digest or a proof, which does not come again */
+    SECRET_SASL   /* a SASL message, which sasl_item() may find to hold none */
+};
+
+struct secret_range {
+    size_t from, to;
+    enum secret_kind kind;
+};
+
 struct item {
     const char *p;        /* the item's bytes, as given */
     size_t len;
     unsigned nodes, attrs, secrets;
     struct node node[READER_NODES];
     struct item_attr attr[READER_ATTRS];
-    struct range secret[READER_SECRETS]; /* what must be masked, ascending (redact.h) */
+    struct secret_range secret[READER_SECRETS]; /* what must be masked, ascending (redact.h) */
     bool partial;         /* more nodes, attributes or text than are described */
 };
 

@@ -1,36 +1,33 @@
 /* redact.h: which parts of an item are secrets, and how they are masked.
  *
- * The reader asks while expat walks an item; nobody else decides what a secret is. Pure functions,
- * any thread.
+ * The reader asks while expat walks an item, sasl_item() says which SASL messages hold none, and
+ * secrets.h knows those that were seen; nobody else decides what a secret is. One session's calls
+ * come from one thread.
  */
 #ifndef XMPPTAP_REDACT_H
 #define XMPPTAP_REDACT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "buf.h"
 #include "reader.h"
+#include "secrets.h"
 
 #define REDACTED "[redacted]"
 
-/* Is all that stands inside element {ns}name a secret? `attrs`: expat's name, value, ... NULL. */
-bool redact_inner(const char *ns, const char *name, const char *const *attrs);
+/* Is all that stands inside element {ns}name a secret, and of what kind? `attrs`: expat's name,
+ * value, ... NULL. */
+enum secret_kind redact_inner(const char *ns, const char *name, const char *const *attrs);
 
-/* The attribute of {ns}name whose value is a secret, or NULL. */
-const char *redact_attr(const char *ns, const char *name);
+/* Is the value of this attribute (name without prefix) of {ns}name a secret? */
+enum secret_kind redact_attr(const char *ns, const char *name, const char *attr);
 
-/* Secrets that one session has shown (passwords, tokens), so that they are masked wherever they
- * stand again. Bounded; embedded. */
-struct secrets {
-    unsigned n;
-};
+/* Learns what the item shows in clear, so that it is masked here and later. */
+void redact_learn(const struct item *it, struct secrets *s);
 
-void secrets_init(struct secrets *s);
-void secrets_free(struct secrets *s);
-
-/* Appends the item with its secrets masked; nothing where it has none. Errors: ERR_NOMEM,
- * ERR_CAP. */
+/* Appends the item with its secrets and the known ones masked; nothing where it has none. Errors:
+ * ERR_NOMEM, ERR_CAP. */
 int redact_item(const struct item *it, const struct secrets *s, struct buf *out) MUST_CHECK;
+
+/* The same of bytes that are no item: known secrets alone are masked. */
+int redact_bytes(const char *p, size_t n, const struct secrets *s, struct buf *out) MUST_CHECK;
 
 #endif

@@ -126,6 +126,11 @@ static void put_end(struct text *x, const struct event_end *end, bool verbose)
     text_end(x);
 }
 
+static bool is_sasl(const struct event *ev)
+{
+    return ev->label && strncmp(ev->label, "sasl", 4) == 0;
+}
+
 /* `#-- #N TIME DIR SIZE bytes[, +WAIT ms after #RE]` */
 static void put_comment(struct text *x, const struct event *ev, const char *more)
 {
@@ -142,34 +147,62 @@ static void put_comment(struct text *x, const struct event *ev, const char *more
     text_end(x);
 }
 
-/* What the base64 in a SASL element says. Nothing where it was redacted: that is no base64. */
-static void put_sasl(struct text *x, const struct event *ev)
+/* `#-- sasl: NAME VALUE, ...` of a SASL message, `#-- facts: ...` of any other item. */
+static void put_facts(struct text *x, const struct event *ev)
+{
+    if (ev->facts == 0)
+        return;
+    text_begin(x, TEXT_NOTE);
+    text_put(x, is_sasl(ev) ? "sasl:" : "facts:");
+    for (unsigned i = 0; i < ev->facts; i++) {
+        text_put(x, i ? ", " : " ");
+        text_captured(x, ev->fact[i].name);
+        text_put(x, " ");
+        text_captured(x, ev->fact[i].value);
+    }
+    text_end(x);
+}
+
+/* Where the message's base64 begins: SASL2 has it in an element of its own. */
+static const char *sasl_text(const struct event *ev)
+{
+    static const char *const inside[] = {"initial-response", "additional-data"};
+    const char *p = ev->data, *end = p + ev->len, *at;
+
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        at = memmem(ev->data, ev->len, inside[i], strlen(inside[i]));
+        p = at ? at : p;
+    }
+    at = memchr(p, '>', (size_t)(end - p));
+    return at ? at + 1 : NULL;
+}
+
+/* What the base64 in a SASL element says, nothing where it is none. */
+static void put_says(struct text *x, const struct event *ev)
 {
     char message[SASL_SHOWN];
-    const char *from, *to;
+    const char *from = ev->len && is_sasl(ev) ? sasl_text(ev) : NULL, *to;
     long n;
 
-    if (ev->len == 0 || !ev->label || strncmp(ev->label, "sasl.", 5) != 0)
-        return;
-    from = memchr(ev->data, '>', ev->len);
     if (!from)
         return;
-    from++;
     to = memchr(from, '<', (size_t)(ev->data + ev->len - from));
     n = to ? sasl_base64(from, (size_t)(to - from), message, sizeof message) : 0;
     if (n <= 0)
         return;
     text_begin(x, TEXT_NOTE);
-    text_put(x, "sasl: ");
+    text_put(x, "sasl says: ");
     if (!x->err)
         x->err = xml_lines_inline(&x->buf, message, (size_t)n);
     text_end(x);
 }
 
-void notes_comment(struct text *x, const struct event *ev)
+void notes_comment(struct text *x, const struct event *ev, bool secrets)
 {
     put_comment(x, ev, "");
-    put_sasl(x, ev);
+    put_facts(x, ev);
+    if (secrets)
+        put_says(x, ev);
 }
 
 bool notes_below(struct text *x, const struct event *ev)

@@ -15,8 +15,9 @@ bool notes_end_told(const struct event_end *end);
 /* How many of a violation's bytes those lines show. */
 size_t notes_shown(const struct event *ev);
 
-/* The comment lines above a wire item: time, direction, size, wait, decoded SASL. */
-void notes_comment(struct text *x, const struct event *ev);
+/* The comment lines above a wire item: time, direction, size, wait, facts; with `secrets` the
+ * decoded SASL message, too. */
+void notes_comment(struct text *x, const struct event *ev, bool secrets);
 
 /* The lines below a wire item: what is odd about it, which session it goes on with. Returns
  * whether there are any; `x` NULL: only that. */

@@ -19,6 +19,7 @@ struct session {
     struct session *next; /* in its bucket */
     char *id;
     char *title;  /* what the `#==` line says behind the id; NULL: nothing */
+    bool secrets; /* they were kept */
     bool printed; /* `dir`, `header` and `label` tell of its item printed last */
     bool header;  /* it was a stream header */
     enum dir dir;
@@ -104,6 +105,7 @@ static void session_facts(struct session *s, const struct event_session *facts)
 {
     struct buf title;
 
+    s->secrets = facts->secrets && strcmp(facts->secrets, "keep") == 0;
     buf_init(&title, TITLE_MAX);
     if (buf_printf(&title, " %s -> %s", facts->client, facts->upstream) || buf_add(&title, "", 1)) {
         buf_free(&title);
@@ -238,7 +240,7 @@ static void print_item(struct transcript *t, struct session *s, const struct eve
     if (!same && !is_bare(t, s, l, ev))
         print_label(t, l, ev);
     if (t->options.verbose)
-        notes_comment(x, ev);
+        notes_comment(x, ev, s->secrets);
     if (ev->len == 0 && ev->withheld) {
         text_begin(x, TEXT_NOTE);
         text_put(x, "[redacted: %" PRIu64 " bytes]", ev->withheld);

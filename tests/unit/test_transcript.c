@@ -185,7 +185,11 @@ static char *print_trace(const struct trace *tr, const struct transcript_options
 {
     int fd;
     struct sink *s = open_transcript(&fd, options);
+    struct event begin = {.kind = EVENT_SESSION,
+                          .session = "1",
+                          .u.session_facts = {.client = "", .upstream = "", .secrets = "keep"}};
 
+    assert_int_equal(s->event(s, &begin), 0);
     for (size_t i = 0; i < tr->rows; i++) {
         const struct row *r = &tr->row[i];
         bool header = strstr(r->xml, "<stream:stream") != NULL;
@@ -311,7 +315,7 @@ static void verbose_only_adds_comments(void **state)
     options.verbose = true;
     load_trace(&tr);
     got = print_trace(&tr, &options);
-    assert_non_null(strstr(got, "#-- sasl: &#x0;guanfei&#x0;guanfei\n"));
+    assert_non_null(strstr(got, "#-- sasl says: &#x0;guanfei&#x0;guanfei\n"));
     only_text(got, false);
     assert_string_equal(got, want);
     free(got);
