@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "labels.h"
+
 #define QUIET_US 3000000 /* nobody spoke for so long before the end: worth saying */
 
 /* ---- values ---- */
@@ -106,6 +108,7 @@ static const struct rule {
     {"stream.open", "!stream-namespace", "odd.stream-namespace", NULL},
     {"stream.open", "!no-version", "odd.no-version", NULL},
     {"stream.open", "!version", "odd.version", NULL},
+    {"stream.restart.*", "to", "domain", NULL},
     {"stream.restart.tls", NULL, "stream.secured", "yes"},
     {"stream.restart.sasl", NULL, "stream.authenticated", "yes"},
     {"stream.close.client", NULL, "closed.client", "yes"},
@@ -271,15 +274,17 @@ static const char *told(const struct event *ev, const char *fact)
     return NULL;
 }
 
+/* Sentences go on behind it, so a full stop at its end is left out. */
 static void set_fact(struct story *s, const char *key, const char *value)
 {
+    size_t n = value ? strlen(value) : 0, max = whole(value ? value : "", STORY_FACT_MAX);
     char cut[STORY_FACT_MAX + 4];
 
-    if (value && strlen(value) > STORY_FACT_MAX) {
-        snprintf(cut, sizeof cut, "%.*s...", (int)whole(value, STORY_FACT_MAX), value);
-        value = cut;
-    }
-    story_set(s, key, value);
+    if (n > max)
+        snprintf(cut, sizeof cut, "%.*s...", (int)max, value);
+    else if (n)
+        snprintf(cut, sizeof cut, "%.*s", (int)(n - (value[n - 1] == '.')), value);
+    story_set(s, key, n ? cut : NULL);
 }
 
 static void apply(struct story *s, const struct event *ev)
@@ -312,7 +317,6 @@ static void wire(struct story *s, const struct event *ev)
 {
     if (!ev->label)
         return;
-    s->items++;
     if (s->login_us)
         answered(s, ev);
     apply(s, ev);
@@ -323,6 +327,8 @@ static void wire(struct story *s, const struct event *ev)
             story_set(s, "left", ev->dir == DIR_C2S ? "client" : "server");
         return;
     }
+    if (label_matches("stream.error.*", ev->label))
+        return; /* what was before it is more worth knowing */
     s->last_us = ev->time_us;
     s->last_dir = ev->dir;
     s->last_n = ev->n;
@@ -403,7 +409,8 @@ static void requests(struct story *s, const struct event_end *end)
 static void ended(struct story *s, const struct event *ev)
 {
     const struct event_end *end = &ev->u.end;
-    char words[32];
+    const struct label *l;
+    char words[STORY_VALUE_MAX];
 
     story_set(s, "end", error_name(end->code));
     story_set(s, "end.text", error_text(end->code));
@@ -414,7 +421,7 @@ static void ended(struct story *s, const struct event *ev)
     if (!story_get(s, "left"))
         story_set(s, "left", side_name(end->by));
     requests(s, end);
-    if (s->items && ev->time_us - s->last_us >= QUIET_US) {
+    if (*s->last && ev->time_us - s->last_us >= QUIET_US) {
         seconds(words, sizeof words, ev->time_us - s->last_us);
         story_set(s, "quiet", words);
     }
@@ -422,8 +429,11 @@ static void ended(struct story *s, const struct event *ev)
         seconds(words, sizeof words, s->login_us - s->begin_us);
         story_set(s, "login.time", words);
     }
-    if (s->items) {
+    if (*s->last) {
+        l = label_by_id(s->last);
+        snprintf(words, sizeof words, "\"%s\"", l ? label_text(l, LABELS_EN) : s->last);
         story_set(s, "last", s->last);
+        story_set(s, "last.words", words);
         story_set(s, "last.by", s->last_dir == DIR_C2S ? "client" : "server");
     }
 }
@@ -436,7 +446,8 @@ static const char *const own_keys[] = {
     "tls.server.version", "tls.server.verify", "violation", "violation.text", "violation.side",
     "violation.detail", "edit", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
-    "unanswered", "quiet", "login.time", "last", "last.by",
+    "unanswered", "quiet", "login.time", "last", "last.words",
+    "last.by",
 };
 
 const char *story_key(size_t i)

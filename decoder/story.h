@@ -24,9 +24,8 @@ struct story {
     unsigned n, cap;
     int64_t begin_us, login_us, last_us;
     enum dir last_dir;
-    char last[STORY_LABEL_MAX]; /* label of the last wire item but </stream:stream>, "" before one */
+    char last[STORY_LABEL_MAX]; /* label of the last wire item that is no end or error of a stream, or "" */
     uint64_t last_n;            /* its number */
-    uint64_t items;
 };
 
 void story_init(struct story *s);
