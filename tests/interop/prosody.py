@@ -43,8 +43,15 @@ def free_port():
 
 
 class Prosody:
-    def __init__(self, folder):
+    """`modules` are loaded besides the usual ones; `settings` are lines of Lua, `hosts` those behind
+    the usual hosts."""
+
+    name = "prosody"
+
+    def __init__(self, folder, modules=(), settings="", hosts=""):
         folder.mkdir()
+        self.values = {"MODULES": "".join(f', "{name}"' for name in modules),
+                       "SETTINGS": settings, "HOSTS": hosts}
         (folder / "data").mkdir()
         self.folder = folder
         self.config = folder / "prosody.cfg.lua"
@@ -61,8 +68,11 @@ class Prosody:
 
     def configure(self, port):
         self.port = port
-        text = TEMPLATE.read_text().replace("@FOLDER@", str(self.folder))
-        self.config.write_text(text.replace("@PORT@", str(port)))
+        text = TEMPLATE.read_text()
+        values = self.values | {"FOLDER": self.folder, "PORT": port}
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.config.write_text(text)
 
     async def start(self):
         """Prosody cannot choose its port itself: another one is tried where ours was taken."""
@@ -87,7 +97,11 @@ class Prosody:
             await asyncio.sleep(0.02)
         return False
 
+    def kill(self):
+        self.process.kill()
+
     async def stop(self):
+        """In an orderly way: connected clients are told."""
         if self.process and self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
             try:
