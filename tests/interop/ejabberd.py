@@ -22,7 +22,8 @@ START_S = 60
 TRIES = 3
 DEFAULTS = {"max_stanza": 65536, "tls_required": "true", "zlib": "false",
             "protocol_options": "[no_sslv3]", "password_format": "plain",
-            "disabled_mechanisms": "[]", "resource_conflict": "closeold"}
+            "disabled_mechanisms": "[]", "resource_conflict": "closeold",
+            "auth_method": "internal", "resume_timeout": 60}
 
 
 def is_installed():
@@ -31,8 +32,6 @@ def is_installed():
 
 class Ejabberd:
     """`options` are names of DEFAULTS."""
-
-    name = "ejabberd"
 
     def __init__(self, folder, **options):
         folder.mkdir()

@@ -10,6 +10,7 @@ import subprocess
 TEMPLATE = pathlib.Path(__file__).with_name("prosody.cfg.lua.in")
 START_S = 20
 TRIES = 5
+DEFAULTS = {"authentication": '"internal_plain"', "c2s_require_encryption": "true"}
 
 
 def openssl(*args):
@@ -43,15 +44,13 @@ def free_port():
 
 
 class Prosody:
-    """`modules` are loaded besides the usual ones; `settings` are lines of Lua, `hosts` those behind
-    the usual hosts."""
+    """`modules` are loaded besides the usual ones; `settings` are options of Prosody, in Lua."""
 
-    name = "prosody"
-
-    def __init__(self, folder, modules=(), settings="", hosts=""):
+    def __init__(self, folder, modules=(), **settings):
         folder.mkdir()
+        lines = [f"{name} = {value}" for name, value in (DEFAULTS | settings).items()]
         self.values = {"MODULES": "".join(f', "{name}"' for name in modules),
-                       "SETTINGS": settings, "HOSTS": hosts}
+                       "SETTINGS": "\n".join(lines)}
         (folder / "data").mkdir()
         self.folder = folder
         self.config = folder / "prosody.cfg.lua"

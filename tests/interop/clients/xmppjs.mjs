@@ -3,7 +3,7 @@
 //   NODE_EXTRA_CA_CERTS=CA node xmppjs.mjs JID PASSWORD HOST PORT [OPTION...]
 //
 // Options: mechanism=NAME, anonymous, stay (no logout: wait for the end of the connection), resume
-// (after the talk the connection is cut and the stream resumed). Prints `talked` once all answers
+// (after the talk the connection is cut and the stream resumed), resume-after=MILLISECONDS. Prints `talked` once all answers
 // are there, and last what happened; exit status 0 if it logged in and out.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -15,7 +15,8 @@ const { client, xml, jid } = await import(pathToFileURL(require.resolve("@xmpp/c
 const LIMIT_MS = 30000;
 const [me, password, host, port, ...options] = process.argv.slice(2);
 const wants = (name) => options.includes(name);
-const mechanism = options.find((o) => o.startsWith("mechanism="))?.slice(10);
+const value = (name) => options.find((o) => o.startsWith(`${name}=`))?.split("=")[1];
+const mechanism = value("mechanism");
 const { local, domain, resource } = jid(me);
 let talked = false;
 
@@ -34,6 +35,7 @@ const entity = client({ service: `xmpp://${host}:${port}`, domain, resource, cre
 let problem = null;
 
 if (!wants("resume")) entity.reconnect.stop();
+if (value("resume-after")) entity.reconnect.delay = Number(value("resume-after"));
 entity.on("error", (error) => (problem ??= error));
 entity.on("disconnect", () => {
   if (!wants("resume")) finish(problem?.message ?? "disconnected", 1);
@@ -63,10 +65,11 @@ entity.once("online", async (address) => {
   console.log("talked");
   if (wants("resume")) {
     const resumed = new Promise((resolve) => {
-      entity.streamManagement.once("resumed", resolve);
+      entity.streamManagement.once("resumed", () => resolve("resumed"));
+      entity.once("online", () => resolve("new"));
     });
-    entity.socket.end(); // the connection ends, the stream does not
-    await resumed;
+    entity.socket.socket.destroy(); // the connection ends, the stream does not
+    console.log(await resumed);
     await iqCaller.get(xml("ping", "urn:xmpp:ping"), domain);
   }
   if (!wants("stay")) await logOut();
