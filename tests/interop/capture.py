@@ -10,6 +10,7 @@ for in tests/interop/node_modules and in $NODE_PATH.
 import asyncio
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -22,11 +23,12 @@ import from_archive  # noqa: E402
 import scenes  # noqa: E402
 from ejabberd import Ejabberd, is_installed as ejabberd_is_installed  # noqa: E402
 from prosody import Prosody  # noqa: E402
-from tap import Tap  # noqa: E402
+from tap import PROGRAM, Tap  # noqa: E402
 from wire import Wire  # noqa: E402
 
 WAIT_S = 30
-AT_ONCE = 2
+AT_ONCE = 4
+PATIENCE_S = 3  # of a client without a library, with a server that says nothing
 SIZE_MAX = 25 << 10
 ALICE, PASSWORD = "alice@xmpp.example", "correct-horse-battery"
 CLIENTS = HERE / "clients"
@@ -46,7 +48,7 @@ class Failed(Exception):
 def output(*command):
     """What a command prints; None if it cannot be run."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd=HERE)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -162,7 +164,7 @@ class Run:
         return text.decode(errors="replace")
 
     async def wire(self, port=None):
-        wire = await Wire(WAIT_S).open(port or self.tap.port)
+        wire = await Wire(PATIENCE_S).open(port or self.tap.port)
         self.wires.append(wire)
         return wire
 
@@ -189,9 +191,11 @@ class Run:
 
 def check_private(name, text):
     """Nothing of this machine may stand in a case."""
-    for word in (os.uname().nodename, tempfile.gettempdir() + "/", str(pathlib.Path.home()) + "/"):
+    for word in tempfile.gettempdir() + "/", str(pathlib.Path.home()) + "/":
         if word in text:
             raise Failed(f"{name} names {word}")
+    if re.search(rf"[ @='\"/]{re.escape(os.uname().nodename)}[ /'\".]", text):
+        raise Failed(f"{name} names this host")
     if len(text.encode()) > SIZE_MAX:
         raise Failed(f"{name} has {len(text.encode())} bytes")
 
@@ -230,6 +234,8 @@ async def capture(scene, folder, programs):
 
 
 async def main(wanted):
+    if not os.access(PROGRAM, os.X_OK):
+        sys.exit(f"{PROGRAM} is not there; build it, or name it with $XMPPTAP")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="xmpptap-capture."))
     (GOLDEN / "cases").mkdir(exist_ok=True)
     failed = []

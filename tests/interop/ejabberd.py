@@ -23,7 +23,7 @@ TRIES = 3
 DEFAULTS = {"max_stanza": 65536, "tls_required": "true", "zlib": "false",
             "protocol_options": "[no_sslv3]", "password_format": "plain",
             "disabled_mechanisms": "[]", "resource_conflict": "closeold",
-            "auth_method": "internal", "resume_timeout": 60}
+            "auth_method": "internal", "resume_timeout": 60, "negotiation_timeout": 30}
 
 
 def is_installed():

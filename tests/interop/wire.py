@@ -40,12 +40,13 @@ class Wire:
         self.writer.write(data.encode() if isinstance(data, str) else data)
 
     async def until(self, *ends):
-        """Reads up to one of `ends`, or to the end of the connection; returns what came."""
+        """Reads up to one of `ends`, or to the end of the connection, or until nothing has come for
+        long enough; returns what came."""
         got = b""
         while not any(end.encode() in got for end in ends):
             try:
                 data = await asyncio.wait_for(self.reader.read(65536), self.wait_s)
-            except OSError:
+            except (OSError, asyncio.TimeoutError):
                 break
             if not data:
                 break

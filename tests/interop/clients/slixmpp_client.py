@@ -28,8 +28,7 @@ class Talker:
         client.add_event_handler("stream_error", self._stream_error)
         self.stream_error = None
         if "no-tls" in options:
-            client.enable_starttls = client.force_starttls = False
-            client.plugin.enable("feature_mechanisms")
+            client.without_tls = True
             client["feature_mechanisms"].unencrypted_plain = True
             client["feature_mechanisms"].unencrypted_scram = True
         if "sm" in options or "resume" in options:
