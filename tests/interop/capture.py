@@ -200,10 +200,6 @@ def check_private(name, text):
         raise Failed(f"{name} has {len(text.encode())} bytes")
 
 
-def inputs(text):
-    return [line for line in text.splitlines() if not line.startswith("#")]
-
-
 def write(name, what, versions, records):
     comments = [what, "Captured with " + ", ".join(versions) + "."]
     text = from_archive.case(records, comments)

@@ -165,7 +165,9 @@ login("prosody-gloox-gs2-mismatch", "The client does without channel binding, an
       "that in its first and last SCRAM message differs.", "no-plus", status=1)
 login("prosody-gloox-tls12-no-plus", "TLS 1.2 on both sides; the server offers channel binding, the "
       "client does without.", "no-plus", status=None, server={"ssl": TLS12})
-login("prosody-slixmpp-channel-binding", "TLS 1.2 to the server, which offers channel binding.",
+login("prosody-slixmpp-silent-in-sasl", "TLS 1.2 on both sides: refused for its channel binding the "
+      "client tries again, and Prosody, "
+      "whose handler fails, says nothing.",
       status=None, server={"ssl": TLS12})
 login("ejabberd-strophe-no-scram", "The server offers PLAIN and DIGEST-MD5 alone.", status=None,
       server={"disabled_mechanisms": '["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", '
@@ -390,9 +392,9 @@ def says(name, what, data, before_login=False):
                 await w.secure(run.ca)
             else:
                 await w.log_in(run.ca, run.user, run.password, "desk")
-            w.send(data)
-            await w.until("</stream:stream>")
-            await w.end()
+            if "</stream:stream>" in await w.ask(data, "</stream:stream>"):
+                await w.end()
+            w.close()
         wire(f"{server}-wire-{name}", what)(play)
 
 

@@ -17,7 +17,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from client import Client, LoginFailed  # noqa: E402
 
-WAIT_S = 20
+WAIT_S = 8
 
 
 class Talker:
