@@ -26,7 +26,6 @@ static const struct {
     {2, NS_FAST, "fast", "count", "fast-count"},
     {2, NS_FAST, "fast", "invalidate", "fast-invalidate"},
     {2, NS_FAST, "token", "expiry", "token-expiry"},
-    {2, NS_SM, "resume", "previd", "resume"},
     {2, NS_SM, "resumed", "previd", "resumed"},
     {2, NS_SASL2, "authorization-identifier", NULL, "authorization-id"},
     {2, NS_SCRAM, "salt", NULL, "salt"},

@@ -7,7 +7,7 @@
 
 #include "story.h"
 
-#define VERDICT_SENTENCE_MAX 1024
+#define VERDICT_SENTENCE_MAX 1536
 
 struct verdict {
     const char *id; /* static; "" if no row holds */

@@ -7,6 +7,7 @@
 #define WORD     "assword" /* with either first letter */
 #define WORD_LEN (sizeof WORD - 1)
 #define TAIL_MAX SECRET_WRITTEN_MAX
+#define CHANCE   2 /* so many bytes like a secret's first ones are no sign of it: they may be shown */
 
 void withhold_init(struct withhold *w)
 {
@@ -47,6 +48,8 @@ static int mask(struct withhold *w, const struct secrets *s, const struct buf *a
     }
     begun = secrets_begun(s, all->p, from, all->len);
     w->masked = all->len - begun;
+    if (all->len - begun <= CHANCE)
+        begun = all->len;
     if (!err && begun > at)
         err = buf_add(out, all->p + at, begun - at);
     if (!err && begun < all->len)

@@ -299,10 +299,12 @@ static void test_unreadable(void **state)
         }
     }
     out.len = 0;
-    assert_true(withhold_bytes(&w, &s, false, "junk h", 6, &out)); /* one may begin there */
-    assert_true(withhold_bytes(&w, &s, true, "unk", 3, &out));
+    assert_true(withhold_bytes(&w, &s, false, "junk hun", 8, &out)); /* one may begin there */
+    assert_true(withhold_bytes(&w, &s, true, "k", 1, &out));
+    assert_true(withhold_bytes(&w, &s, false, "hu", 2, &out)); /* two letters are no sign */
+    assert_true(withhold_bytes(&w, &s, true, "m", 1, &out));
     assert_int_equal(buf_add(&out, "", 1), 0);
-    assert_string_equal(out.p, "junk " X "unk");
+    assert_string_equal(out.p, "junk " X "khum");
     withhold_free(&w);
     buf_free(&out);
     secrets_free(&s);

@@ -91,7 +91,7 @@ static void test_counters(void **state)
          ON "1c " MESSAGE ENABLE "1s <failed" NS "><unexpected-request"
             " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>\n1s " A("1"),
          ON_LOG SENT(5) "s1#6 c2s sm.enable resume=true\n"
-                        "s1#7 s2c sm.failed re 6 +10 condition=unexpected-request\n"
+                        "s1#7 s2c sm.failed.unexpected-request re 6 +10 condition=unexpected-request\n"
                         "s1#8 s2c sm.answer.server h=1 sent=1 unacked=0\n"},
     };
 
@@ -211,7 +211,7 @@ static void test_resume(void **state)
                             "/>\n2s <enabled" NS "/>\n2c " MESSAGE "2s " A("1") "2e\n",
          ON_LOG TWO_LOG END_LOG(
              8) "s2#3 c2s sm.resume previd=x h=1 sent=1 unacked=0\n"
-                "s2#4 s2c sm.failed re 3 +10 condition=item-not-found h=2 sent=2 unacked=0\n"
+                "s2#4 s2c sm.failed.item-not-found re 3 +10 condition=item-not-found h=2 sent=2 unacked=0\n"
                 "s2#5 c2s sm.enable\ns2#6 s2c sm.enabled re 5 +10\ns2#7 c2s message.chat.sent\n"
                 "s2#8 s2c sm.answer.server h=1 sent=1 unacked=0\n"
                 "s2#9 unanswered 0: slow: 3+10 5+10\n"},
@@ -342,7 +342,7 @@ static void test_inline(void **state)
              "1", BOUND("<enabled" NS " id='x' resume='true'/>")) "1s " MESSAGE "1c " MESSAGE
                                                                   "1c " R "1s " A("1") "1s " R
                                                                                        "1c " A("2"),
-         {"sasl2.auth", "resume=true max=60", "sasl2.success re 3", "sm-id=x resume=true",
+         {"sasl2.auth", "resume=true max=60", "sasl2.success.bound re 3", "sm-id=x resume=true",
           "sm.answer.server re 7 +10 h=1 sent=1 unacked=0\n",
           "h=2 sent=1 ! sm-h: it says h=2, but only 1 stanza was sent\n"}},
         {ON "1c " MESSAGE "1e\n" AUTH("2", "<resume" NS " previd='x' h='0'/>")
