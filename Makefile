@@ -13,15 +13,21 @@ HEADERS := $(wildcard decoder/*.h logs/*.h certs/*.h proxy/*.h proxy/server/*.h)
 MAIN    := proxy/main.c
 MAN1    := $(wildcard docs/*.1 docs/man/*.1)
 
+# Fuzzers link everything but main(), too. tests/fuzz/replay.c is the main() that gives each file of
+# a fuzzer's corpus to it; with libFuzzer's main() instead it is the variant `fuzz`.
+FUZZ         := $(basename $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SHARED  := $(filter-out $(FUZZ:%=%.c) tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS ?= 60
+
 # Unit and golden tests link everything but main(); end-to-end tests link none of it, they talk to
 # the program. What is not called test_*.c there is shared by the tests of its folder.
 UNIT        := $(basename $(wildcard tests/unit/test_*.c tests/golden/test_*.c))
-UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden/*.c))
+UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden/*.c)) \
+               $(FUZZ_SHARED)
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py)
-FUZZ        := $(basename $(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SECONDS ?= 60
+LABELS_MD   := tests/tools/labels_md
 
 # ---- flags ----
 
@@ -42,6 +48,7 @@ CC_fuzz      := clang
 HARDEN_release := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 SANITIZE_asan  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 SANITIZE_tsan  := -fsanitize=thread -fno-omit-frame-pointer
+FUZZ_MAIN_fuzz := -fsanitize=fuzzer
 SANITIZE_fuzz  := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 Q     := $(if $(V),,@)
@@ -53,7 +60,8 @@ jobs   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check demo deps install uninstall clean asan tsan fuzz format lint help programs FORCE
+.PHONY: all check demo deps docs install uninstall clean asan tsan fuzz format lint help \
+        programs FORCE
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 all: xmpptap ## build ./xmpptap (the default)
@@ -92,19 +100,21 @@ $$(E2E:%=build/$(1)/%): %: %.o $$(E2E_SHARED:%.c=build/$(1)/%.o)
 	$$(call say,LD)
 	$$(Q)$$(LINK_$(1)) -o $$@ $$^ $$(E2E_LIBS)
 
-$$(FUZZ:%=build/$(1)/%): %: %.o $$(INNER_$(1))
+$$(FUZZ:%=build/$(1)/%): %: %.o $$(FUZZ_SHARED:%.c=build/$(1)/%.o) $$(INNER_$(1)) \
+                            $(if $(FUZZ_MAIN_$(1)),,build/$(1)/tests/fuzz/replay.o)
 	$$(call say,LD)
-	$$(Q)$$(LINK_$(1)) -fsanitize=fuzzer -o $$@ $$^ $$(PKG_LIBS)
+	$$(Q)$$(LINK_$(1)) $$(FUZZ_MAIN_$(1)) -o $$@ $$^ $$(PKG_LIBS)
 
 -include $$(patsubst %,build/$(1)/%.d,$$(basename $$(SOURCES) $$(UNIT_SHARED) $$(E2E_SHARED)) \
-           $$(UNIT) $$(E2E) $$(FUZZ))
+           $$(UNIT) $$(E2E) $$(FUZZ) $$(LABELS_MD) tests/fuzz/replay)
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 
 # ---- tests ----
 
-RELEASE_TESTS := tests/headers $(UNIT:%=build/release/%) $(E2E:%=build/release/%) $(INTEROP)
-ASAN_TESTS    := $(UNIT:%=build/asan/%) $(E2E:%=build/asan/%)
+RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(FUZZ:%=build/release/%) \
+                 $(E2E:%=build/release/%) $(INTEROP)
+ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asan/%)
 # The peers of the end-to-end tests need no watching here, the program does.
 TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(INTEROP) \
     $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill,$(E2E)))
@@ -120,8 +130,9 @@ endef
 programs: $(PROGRAMS)
 
 check: ## run every test; the last line is `N passed, N failed`
-	$(call test,$(foreach v,release asan tsan,build/$(v)/xmpptap) $(RELEASE_TESTS) $(ASAN_TESTS) \
-	    $(TSAN_TESTS),release: $(RELEASE_TESTS) asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
+	$(call test,$(foreach v,release asan tsan,build/$(v)/xmpptap) build/release/$(LABELS_MD) \
+	    $(RELEASE_TESTS) $(ASAN_TESTS) $(TSAN_TESTS),release: $(RELEASE_TESTS) \
+	    asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
 
 asan: ## run the tests under the address and undefined behaviour sanitizers alone
 	$(call test,build/asan/xmpptap $(ASAN_TESTS),asan: $(ASAN_TESTS))
@@ -134,10 +145,18 @@ fuzz: $(FUZZ:%=build/fuzz/%) ## run each fuzzer for FUZZ_SECONDS (60); needs cla
 	@set -e; for f in $(FUZZ); do \
 	    new=build/fuzz/corpus/$${f##*/fuzz_}; old=tests/fuzz/corpus/$${f##*/fuzz_}; \
 	    mkdir -p $$new; [ -d $$old ] || old=; \
-	    build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) $$new $$old; \
+	    build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -dict=tests/fuzz/xmpp.dict \
+	        -artifact_prefix=build/fuzz/ $$new $$old; \
 	done
 
 # ---- the rest ----
+
+build/release/$(LABELS_MD): build/release/$(LABELS_MD).o
+	$(call say,LD)
+	$(Q)$(LINK_release) -o $@ $^
+
+docs: build/release/$(LABELS_MD) ## write docs/labels.md from the label table
+	$(Q)$< >docs/labels.md.new && mv docs/labels.md.new docs/labels.md
 
 demo: ## build, then show a whole captured login on this machine, without a network
 	@.ci/deps build

@@ -21,7 +21,8 @@ struct way {
     struct buf item;          /* the unfinished item's bytes */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
-    enum error_code raw_code; /* why, until the first such bytes are recorded; then ERR_NONE */
+    bool raw_told;            /* the first of them have been */
+    enum error_code raw_code; /* why */
     char raw_detail[ERROR_DETAIL_MAX];
     uint64_t raw_offset;
     uint64_t compressed;      /* bytes that came compressed */
@@ -169,6 +170,7 @@ static void emit_gap(struct decoder *d, enum dir dir, uint64_t bytes)
 {
     struct event ev = {.kind = EVENT_GAP, .dir = dir, .u.gap = {bytes}};
 
+    meaning_missed(&d->meaning, dir);
     emit(d, &ev);
 }
 
@@ -191,7 +193,8 @@ static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
         n -= take;
     }
     if (w->edit_reason) {
-        emit_space(d, dir);
+        if (all >= w->edit_left) /* else more of it may come, in pieces */
+            emit_space(d, dir);
         edit_covered(d, dir, all);
     }
 }
@@ -210,6 +213,7 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
         ev.len = 0;
         ev.withheld = n;
     }
+    meaning_missed(&d->meaning, dir);
     ev.u.violation = (struct event_violation){code, offset, more, detail};
     emit_wire(d, &ev, n);
     meaning_done(&d->meaning);
@@ -218,6 +222,7 @@ static void violation(struct decoder *d, enum dir dir, enum error_code code, uin
 static void go_raw(struct way *w, enum error_code code, uint64_t offset, const char *detail)
 {
     w->raw = true;
+    w->raw_told = false;
     w->raw_code = code;
     w->raw_offset = offset;
     snprintf(w->raw_detail, sizeof w->raw_detail, "%s", detail);
@@ -226,21 +231,33 @@ static void go_raw(struct way *w, enum error_code code, uint64_t offset, const c
 static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
 {
     struct way *w = &d->way[dir];
-    bool more = w->raw_code == ERR_NONE;
+    bool more = w->raw_told;
 
-    violation(d, dir, more ? ERR_UNREADABLE : w->raw_code, w->raw_offset, more,
-              more ? "" : w->raw_detail, p, n);
-    w->raw_code = ERR_NONE;
+    w->raw_told = true;
+    violation(d, dir, w->raw_code, w->raw_offset, more, more ? "" : w->raw_detail, p, n);
     w->raw_offset += n;
 }
 
 /* ---- items ---- */
 
+/* Bytes as printable ASCII. */
+static void quote_bytes(char *out, size_t size, const char *p, size_t n)
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < n && size - len > 4; i++) {
+        unsigned char c = (unsigned char)p[i];
+
+        len += (size_t)snprintf(out + len, size - len, c < 0x20 || c >= 0x7f ? "\\x%02x" : "%c", c);
+    }
+}
+
 /* What is wrong, and the bytes around it where they may be shown. */
 static void explain_error(struct decoder *d, const char *p, size_t n, struct error *e)
 {
     size_t at = reader_error_at(d->reader), from, to, len = strlen(e->detail);
-    char around[2][AROUND + 1];
+    char before[4 * AROUND + 1], behind[4 * AROUND + 1];
 
     if (e->code != ERR_NOT_WELL_FORMED || at > n)
         return;
@@ -252,10 +269,10 @@ static void explain_error(struct decoder *d, const char *p, size_t n, struct err
     }
     from = at > AROUND ? at - AROUND : 0;
     to = n - at > AROUND ? at + AROUND : n;
-    snprintf(around[0], sizeof around[0], "%.*s", (int)(at - from), p + from);
-    snprintf(around[1], sizeof around[1], "%.*s", (int)(to - at), p + at);
-    snprintf(e->detail + len, sizeof e->detail - len, ", behind \"%s\" and before \"%s\"",
-             around[0], around[1]);
+    quote_bytes(before, sizeof before, p + from, at - from);
+    quote_bytes(behind, sizeof behind, p + at, to - at);
+    snprintf(e->detail + len, sizeof e->detail - len, ", behind \"%s\" and before \"%s\"", before,
+             behind);
 }
 
 static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, const char *p,
@@ -264,7 +281,7 @@ static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, con
     struct way *w = &d->way[dir];
 
     explain_error(d, p, n, e);
-    if (what == SCAN_ITEM && d->meaning.phase == PHASE_BOUND) {
+    if (what != SCAN_HEADER && d->meaning.phase == PHASE_BOUND) {
         /* Its end is known, so what follows can be read. Before the login the gate steps aside and
          * gives no marks any more: there nothing can. */
         violation(d, dir, e->code, w->scan.offset - n, false, e->detail, p, n);
@@ -293,13 +310,15 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
     struct meaning_notes notes;
     const struct item *it;
     struct error e = {0};
-    int err = 0;
+    int err;
 
     emit_space_first(d);
     if (what == SCAN_HEADER)
         err = reader_header(d->reader, st, p, n, &it, &e);
     else if (what == SCAN_ITEM)
         err = reader_item(d->reader, st, p, n, &it, &e);
+    else
+        err = reader_close(d->reader, st, p, n, &e);
     if (err == ERR_NOMEM) {
         emit_gap(d, dir, n);
         return;
@@ -458,7 +477,7 @@ static size_t compressed_bytes(struct decoder *d, enum dir dir, const char *p, s
         w->compressed += used;
         at += used;
         plain_bytes(d, dir, text, got);
-        if (err) {
+        if (err) { /* the violation's offset says how far it could be inflated */
             flush_unfinished(d, dir);
             inflate_free(w->inflate);
             w->inflate = NULL;
@@ -502,6 +521,8 @@ static void announce_edit(struct decoder *d, const struct mark *m)
 
     emit_space(d, m->dir);
     emit_edit(d, m->dir, 0); /* one that met no item */
+    if (d->meaning.phase == PHASE_BOUND) /* what was sent is not read: stanzas, it may be */
+        meaning_missed(&d->meaning, m->dir);
     w->edit_left = m->bytes;
     w->edit_reason = strdup(m->reason);
     if (!w->edit_reason || buf_add(&w->edit_sent, m->sent, m->sent_len)) {

@@ -1,16 +1,13 @@
 #include "labels.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define NS_STREAMS "http://etherx.jabber.org/streams"
-#define NS_TLS     "urn:ietf:params:xml:ns:xmpp-tls"
-#define NS_SASL    "urn:ietf:params:xml:ns:xmpp-sasl"
-#define NS_BIND    "urn:ietf:params:xml:ns:xmpp-bind"
-#define NS_SESSION "urn:ietf:params:xml:ns:xmpp-session"
-#define NS_CLIENT  "jabber:client"
+#include "pattern.h"
 
-enum label_when { ALWAYS, FIRST, BROADCAST, SELF };
+enum label_when { ALWAYS, FIRST, BROADCAST, HOME, SERVER, SELF, NOBODY, EMPTY };
 enum { C2S = 1 << DIR_C2S, S2C = 1 << DIR_S2C, BOTH = C2S | S2C };
 
 struct label {
@@ -22,23 +19,16 @@ struct label {
     const char *payload;
     const char *inner;
     enum label_when when;
-    const char *answers; /* the request's id; the other columns are then NULL */
+    const char *answers; /* the request's id */
     bool bare;
     const char *zh, *en;
 };
 
 static const char HEADER[] = "header", CLOSE[] = "close";
 
+#define SECTION(title)
 #define ROW(id, dir, phase, element, type, payload, inner, when, answers, bare, zh, en)            \
     {id, dir, PHASE_##phase, element, type, payload, inner, when, answers, bare, zh, en},
-#define LABEL(id, dir, phase, element, type, payload, inner, when, zh, en)                         \
-    ROW(id, dir, phase, element, type, payload, inner, when, NULL, false, zh, en)
-#define BARE(id, dir, phase, element, type, payload, inner, when, zh, en)                          \
-    ROW(id, dir, phase, element, type, payload, inner, when, NULL, true, zh, en)
-#define ANSWER(id, dir, request, type, zh, en)                                                     \
-    ROW(id, dir, ANY, "iq", type, NULL, NULL, ALWAYS, request, false, zh, en)
-#define BARE_ANSWER(id, dir, request, type, zh, en)                                                \
-    ROW(id, dir, ANY, "iq", type, NULL, NULL, ALWAYS, request, true, zh, en)
 
 static const struct label labels[] = {
 #include "labels.def"
@@ -46,97 +36,270 @@ static const struct label labels[] = {
 
 #define LABELS (sizeof labels / sizeof *labels)
 
-/* ---- matching ---- */
+/* ---- the index: what a row is looked for by, made at the first use ---- */
 
-/* `pattern`: "NAMESPACE name", "NAMESPACE" or, where a bare word is meant, see labels.def. */
-static bool node_matches(const struct node *n, const char *pattern)
+enum kind { IQ_STANZA, MESSAGE, PRESENCE, NONZA, KINDS };
+static const char *const kind_names[] = {"iq", "message", "presence"};
+
+#define SLOTS 2048                     /* of ids; a power of two, more than twice the rows */
+#define CELLS (2 * LABELS + 2 * KINDS) /* rows of both directions, and one of every kind */
+_Static_assert(LABELS * 2 < SLOTS, "more slots are needed");
+
+struct cell {
+    struct pattern_needs needs; /* of its patterns together */
+    const struct label *label;
+};
+
+struct span {
+    const struct cell *from, *to;
+};
+
+static struct {
+    struct cell cell[CELLS];
+    struct span span[2][KINDS];    /* of each direction and kind, in the table's order */
+    uint16_t by_id[SLOTS];         /* a row's number + 1; 0: free */
+    uint16_t first_answer[LABELS]; /* of a request: a row's number + 1; 0: none */
+    uint16_t next_answer[LABELS];
+} ix;
+
+static size_t slot_of(const char *id)
 {
-    const char *space = strchr(pattern, ' ');
-    size_t ns_len = space ? (size_t)(space - pattern) : strlen(pattern);
+    uint32_t h = 2166136261u;
 
-    return strlen(n->ns) == ns_len && memcmp(n->ns, pattern, ns_len) == 0 &&
-           (!space || strcmp(n->name, space + 1) == 0);
+    for (; *id; id++)
+        h = (h ^ (unsigned char)*id) * 16777619u;
+    return (h ^ h >> 15) % SLOTS;
 }
 
-static bool any_matches(const struct item *it, unsigned depth, const char *pattern)
+/* Its number + 1, or 0. */
+static uint16_t row_by_id(const char *id)
 {
-    for (unsigned i = 1; i < it->nodes; i++)
-        if (it->node[i].depth == depth && node_matches(&it->node[i], pattern))
-            return true;
-    return false;
+    size_t i = slot_of(id);
+
+    while (ix.by_id[i] && strcmp(labels[ix.by_id[i] - 1].id, id) != 0)
+        i = (i + 1) % SLOTS;
+    return ix.by_id[i];
+}
+
+static void index_ids(void)
+{
+    for (size_t row = 0; row < LABELS; row++) {
+        size_t i = slot_of(labels[row].id);
+
+        while (ix.by_id[i])
+            i = (i + 1) % SLOTS;
+        ix.by_id[i] = (uint16_t)(row + 1);
+    }
+}
+
+static void index_answers(void)
+{
+    for (size_t row = LABELS; row-- > 0;) {
+        uint16_t request = labels[row].answers ? row_by_id(labels[row].answers) : 0;
+
+        if (!request)
+            continue;
+        ix.next_answer[row] = ix.first_answer[request - 1];
+        ix.first_answer[request - 1] = (uint16_t)(row + 1);
+    }
+}
+
+static bool row_is_of(const struct label *l, enum kind kind)
+{
+    if (l->answers || l->element == CLOSE || l->when == FIRST)
+        return false;
+    if (!l->element)
+        return true;
+    if (l->element == HEADER || strchr(l->element, ' '))
+        return kind == NONZA;
+    return kind != NONZA && strcmp(l->element, kind_names[kind]) == 0;
+}
+
+static struct pattern_needs row_needs(const struct label *l)
+{
+    const char *at_depth[] = {l->element && strchr(l->element, ' ') ? l->element : NULL,
+                              l->payload, l->inner};
+    struct pattern_needs needs = {0};
+
+    for (unsigned i = 0; i < 3; i++)
+        if (at_depth[i]) {
+            struct pattern_needs more = pattern_needs(at_depth[i], i + 1);
+
+            needs.all.exact |= more.all.exact;
+            needs.all.loose |= more.all.loose;
+            needs.any = more.any; /* the innermost tells most */
+        }
+    return needs;
+}
+
+static void index_cells(void)
+{
+    struct cell *cell = ix.cell;
+
+    for (int dir = 0; dir < 2; dir++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            struct span *span = &ix.span[dir][kind];
+
+            span->from = cell;
+            for (const struct label *l = labels; l < labels + LABELS; l++) {
+                if (!(l->dirs & 1u << dir) || !row_is_of(l, (enum kind)kind))
+                    continue;
+                if (cell == ix.cell + CELLS)
+                    abort(); /* a second row of every kind: CELLS must count it */
+                *cell++ = (struct cell){row_needs(l), l};
+            }
+            span->to = cell;
+        }
+}
+
+static void index_make(void)
+{
+    index_ids();
+    index_answers();
+    index_cells();
+}
+
+static void index_need(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, index_make);
+}
+
+/* ---- matching ---- */
+
+/* What is asked of the item more than once. */
+struct asked {
+    const struct item *it;
+    enum kind kind;
+    const char *type; /* "" if it has none */
+    const char *account;
+    enum label_phase phase;
+};
+
+static enum kind kind_of(const struct item *it)
+{
+    const struct node *top = &it->node[0];
+
+    if (strcmp(top->ns, NS_CLIENT) == 0)
+        for (int kind = 0; kind < NONZA; kind++)
+            if (strcmp(top->name, kind_names[kind]) == 0)
+                return (enum kind)kind;
+    return NONZA;
+}
+
+static const char *type_of(const struct item *it, enum kind kind)
+{
+    const char *type = item_attr(it, 0, "type");
+
+    if (type && *type)
+        return type;
+    return kind == MESSAGE ? "normal" : "";
 }
 
 static bool element_matches(const struct item *it, const char *element)
 {
-    const struct node *top = &it->node[0];
-
-    if (!element)
-        return true;
     if (element == HEADER)
-        return node_matches(top, NS_STREAMS " features");
-    if (element == CLOSE)
-        return false;
-    if (strchr(element, ' '))
-        return node_matches(top, element);
-    return strcmp(top->ns, NS_CLIENT) == 0 && strcmp(top->name, element) == 0;
+        element = NS_STREAMS " features";
+    return !element || !strchr(element, ' ') || pattern_holds(element, it, 1, 0, 1);
 }
 
-static bool type_matches(const struct item *it, const char *want)
+/* One child that matches `payload` and has one that matches `inner`. */
+static bool inner_matches(const struct item *it, const char *payload, const char *inner)
 {
-    const char *type;
+    for (unsigned i = 1; i < it->nodes; i++) {
+        unsigned end = i + 1;
 
-    if (!want)
-        return true;
-    type = item_attr(it, 0, "type");
-    if (!type || !*type)
-        type = strcmp(it->node[0].name, "message") == 0 ? "normal" : "";
-    return strcmp(type, want) == 0;
+        if (it->node[i].depth != 2 || !pattern_holds(payload, it, 2, i, end))
+            continue;
+        while (end < it->nodes && it->node[end].depth > 2)
+            end++;
+        if (pattern_holds(inner, it, 3, i + 1, end))
+            return true;
+    }
+    return false;
 }
 
-static bool from_account(const struct item *it, const char *account)
+/* Is `jid` the account's bare JID, or one of its resources where these count? */
+static bool is_account(const char *jid, const char *account, bool resources)
 {
-    const char *from = item_attr(it, 0, "from");
-    size_t n;
+    size_t n = account ? strlen(account) : 0;
 
-    if (!from || !account || !*account)
-        return false;
-    n = strlen(account);
-    return strncmp(from, account, n) == 0 && (from[n] == '\0' || from[n] == '/');
+    return jid && n && strncmp(jid, account, n) == 0 &&
+           (jid[n] == '\0' || (resources && jid[n] == '/'));
 }
 
-static bool when_matches(const struct item *it, enum label_when when, const char *account)
+static bool is_domain(const char *jid, const char *account)
 {
+    const char *at = account ? strchr(account, '@') : NULL;
+
+    return at && strcmp(jid, at + 1) == 0;
+}
+
+static bool when_matches(const struct asked *q, enum label_when when)
+{
+    const char *to = when == ALWAYS ? NULL : item_attr(q->it, 0, "to");
+    bool known = q->account && *q->account;
+
     switch (when) {
     case ALWAYS:
         return true;
     case FIRST:
         return false; /* headers only: label_for_header() */
     case BROADCAST:
-        return !item_attr(it, 0, "to");
+        return !to;
+    case HOME: /* while the account is not known, it may well be meant */
+        return !to || !known || is_account(to, q->account, false);
+    case SERVER:
+        return !to || !known || is_domain(to, q->account);
     case SELF:
-        return from_account(it, account);
+        return is_account(item_attr(q->it, 0, "from"), q->account, true);
+    case NOBODY:
+        return item_find(q->it, 2, NS_CLIENT, "body") < 0;
+    case EMPTY:
+        return q->it->nodes == 1;
     }
     return false;
 }
 
-static bool matches(const struct label *l, const struct item *it, enum dir dir,
-                    enum label_phase phase, const char *answers, const char *account)
+static bool matches(const struct label *l, const struct asked *q)
 {
-    if (!(l->dirs & 1u << dir) || !(l->phases & phase) || !element_matches(it, l->element) ||
-        !type_matches(it, l->type))
+    const struct item *it = q->it;
+
+    if (!(l->phases & q->phase) || (l->type && strcmp(l->type, q->type) != 0) ||
+        !when_matches(q, l->when) || !element_matches(it, l->element))
         return false;
-    if (l->answers)
-        return answers && strcmp(l->answers, answers) == 0;
-    return (!l->payload || any_matches(it, 2, l->payload)) &&
-           (!l->inner || any_matches(it, 3, l->inner)) && when_matches(it, l->when, account);
+    if (l->inner)
+        return inner_matches(it, l->payload, l->inner);
+    return !l->payload || pattern_holds(l->payload, it, 2, 1, it->nodes);
+}
+
+static const struct label *answer_for(const struct asked *q, enum dir dir, const char *request)
+{
+    uint16_t row = row_by_id(request);
+
+    for (row = row ? ix.first_answer[row - 1] : 0; row; row = ix.next_answer[row - 1])
+        if (labels[row - 1].dirs & 1u << dir && matches(&labels[row - 1], q))
+            return &labels[row - 1];
+    return NULL;
 }
 
 const struct label *label_for(const struct item *it, enum dir dir, enum label_phase phase,
                               const char *answers, const char *account)
 {
-    for (size_t i = 0; i < LABELS; i++)
-        if (matches(&labels[i], it, dir, phase, answers, account))
-            return &labels[i];
+    struct asked q = {.it = it, .kind = kind_of(it), .account = account, .phase = phase};
+    const struct span *span = &ix.span[dir][q.kind];
+    const struct label *l;
+    struct pattern_marks has;
+
+    index_need();
+    q.type = type_of(it, q.kind);
+    if (answers && q.kind == IQ_STANZA && (l = answer_for(&q, dir, answers)))
+        return l;
+    has = pattern_marks(it);
+    for (const struct cell *c = span->from; c < span->to; c++)
+        if (pattern_may_hold(&c->needs, &has) && matches(c->label, &q))
+            return c->label;
     return &labels[LABELS - 1];
 }
 
@@ -159,10 +322,11 @@ const struct label *label_for_close(enum dir dir)
 
 const struct label *label_by_id(const char *id)
 {
-    for (size_t i = 0; i < LABELS; i++)
-        if (strcmp(labels[i].id, id) == 0)
-            return &labels[i];
-    return NULL;
+    uint16_t row;
+
+    index_need();
+    row = row_by_id(id);
+    return row ? &labels[row - 1] : NULL;
 }
 
 const struct label *label_at(size_t i)

@@ -36,6 +36,13 @@ void meaning_free(struct meaning *m)
 void meaning_restart(struct meaning *m, enum label_phase phase)
 {
     m->phase = phase;
+    pair_restart(&m->pair);
+}
+
+void meaning_missed(struct meaning *m, enum dir dir)
+{
+    pair_missed(&m->pair, dir);
+    sm_missed(&m->sm, dir);
 }
 
 /* ---- what later items are understood by ---- */
@@ -137,6 +144,12 @@ bool meaning_unreadable(struct meaning *m, enum dir dir, bool more, const char *
     return kept && m->phase == PHASE_BOUND;
 }
 
+static void put_answer(struct event *ev, const struct pair_match *asked)
+{
+    ev->re = asked->n;
+    ev->wait_us = asked->wait_us;
+}
+
 static void put_notes(struct event *ev, const struct meaning_notes *notes)
 {
     ev->fact = notes->facts.fact;
@@ -145,22 +158,15 @@ static void put_notes(struct event *ev, const struct meaning_notes *notes)
     ev->remarks = notes->remarks.n;
 }
 
-static bool is_stanza(const struct item *it)
-{
-    const char *name = it->node[0].name;
-
-    return strcmp(it->node[0].ns, "jabber:client") == 0 &&
-           (strcmp(name, "iq") == 0 || strcmp(name, "message") == 0 ||
-            strcmp(name, "presence") == 0);
-}
-
 void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
                     struct event *ev, struct meaning_notes *notes)
 {
-    (void)n;
-    (void)now_us;
+    struct pair_match asked;
+
     fact_init(&notes->facts);
     fact_init(&notes->remarks);
+    if (pair_header(&m->pair, ev->dir, n, now_us, &asked))
+        put_answer(ev, &asked);
     ev->label = label_id(label_for_header(ev->dir, m->phase, !m->opened[ev->dir]));
     m->opened[ev->dir] = true;
     describe_header(it, &notes->facts, &notes->remarks);
@@ -185,18 +191,18 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
 
     fact_init(&notes->facts);
     fact_init(&notes->remarks);
-    m->stanzas[ev->dir] += is_stanza(it);
-    if (pair_find(&m->pair, it, ev->dir, m->account, m->domain, &asked, &notes->remarks)) {
-        ev->re = asked.n;
-        ev->wait_us = now_us - asked.time_us;
-    }
+    m->stanzas[ev->dir] += item_is_stanza(it);
+    if (pair_find(&m->pair, it, ev->dir, now_us, m->account, m->domain, &asked, &notes->remarks))
+        put_answer(ev, &asked);
     label = label_for(it, ev->dir, m->phase, asked.label, m->account);
     ev->label = label_id(label);
-    pair_note(&m->pair, it, ev->dir, n, now_us, ev->label);
+    pair_note(&m->pair, it, ev->dir, n, now_us, ev->label, &notes->remarks);
     describe_item(it, &notes->facts);
-    sasl_item(&m->sasl, it, ev->dir, &notes->facts,
-              m->redact ? &m->secrets : NULL);
-    sm_item(&m->sm, it, ev->dir, &notes->facts, &notes->remarks);
+    sasl_item(&m->sasl, it, ev->dir, &notes->facts, m->redact ? &m->secrets : NULL);
+    if (sm_item(&m->sm, it, ev->dir, m->domain, &notes->facts, &notes->remarks)) {
+        pair_missed(&m->pair, DIR_C2S); /* what the earlier session has open is answered here */
+        pair_missed(&m->pair, DIR_S2C);
+    }
     if (label_is_other(label))
         describe_other(it, ev);
     learn_account(m, it, ev->dir);
@@ -217,5 +223,4 @@ void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
     end->resumes = m->sm.resumes;
     memcpy(end->stanzas, m->stanzas, sizeof end->stanzas);
     pair_end(&m->pair, now_us, end);
-    sm_end(&m->sm);
 }

@@ -63,6 +63,9 @@ void meaning_done(struct meaning *m);
 /* A new stream, in both directions. */
 void meaning_restart(struct meaning *m, enum label_phase phase);
 
+/* Bytes of `dir` were not read: there may have been items of which nothing is known. */
+void meaning_missed(struct meaning *m, enum dir dir);
+
 /* The session is over: account, mechanism, requests and counts. Strings are borrowed. */
 void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end);
 

@@ -211,8 +211,6 @@ static void XMLCALL on_end(void *arg, const XML_Char *joined)
         struct node *node = &r->item.node[r->open[r->depth]];
         node->inner_end = at;
         node->end = at + (size_t)XML_GetCurrentByteCount(r->xml);
-        if (node->end <= node->inner) /* <a/>: one tag, nothing inside */
-            node->inner_end = node->end = node->inner;
         r->open[r->depth] = -1;
     }
     r->depth--;
@@ -326,14 +324,11 @@ static struct parser *parser_of(struct reader *r, uint64_t stream)
     return NULL;
 }
 
-static int parse(struct reader *r, struct parser *p, const char *bytes, size_t n, struct error *e)
+static int parse_on(struct reader *r, struct parser *p, const char *bytes, size_t n,
+                    struct error *e)
 {
-    enum XML_Status status;
+    enum XML_Status status = XML_Parse(p->xml, bytes, (int)n, XML_FALSE);
 
-    r->xml = p->xml;
-    r->base = p->fed;
-    r->restricted = false;
-    status = XML_Parse(p->xml, bytes, (int)n, XML_FALSE);
     p->fed += n;
     if (status == XML_STATUS_OK)
         return 0;
@@ -345,6 +340,24 @@ static int parse(struct reader *r, struct parser *p, const char *bytes, size_t n
         return error_set(e, ERR_NOMEM, "while an item was read");
     return error_set(e, ERR_NOT_WELL_FORMED, "%s at byte %zu of the item",
                      XML_ErrorString(XML_GetErrorCode(p->xml)), r->error_at);
+}
+
+static int parse(struct reader *r, struct parser *p, const char *bytes, size_t n, struct error *e)
+{
+    r->xml = p->xml;
+    r->base = p->fed;
+    r->restricted = false;
+    return parse_on(r, p, bytes, n, e);
+}
+
+/* The scanner saw an end where expat sees none: it waits for the rest of a UTF-8 character, which
+ * is none. Shown more, it tells where. */
+static int unfinished(struct reader *r, struct parser *p, struct error *e)
+{
+    int err = parse_on(r, p, "   ", 3, e);
+
+    p->stream = 0;
+    return err ? err : error_set(e, ERR_NOT_WELL_FORMED, "tags do not end where expected");
 }
 
 static void begin(struct reader *r, const char *p, size_t n)
@@ -404,7 +417,7 @@ int reader_header(struct reader *r, struct reader_stream *st, const char *p, siz
     if (err)
         return err;
     if (r->depth != 1 || r->item.nodes != 1)
-        return error_set(e, ERR_NOT_WELL_FORMED, "no open root element");
+        return unfinished(r, parser, e);
     r->item.node[0].end = r->item.node[0].inner_end = r->item.node[0].inner;
     err = buf_add(&st->root, p + r->item.node[0].start, n - r->item.node[0].start);
     if (err)
@@ -456,12 +469,26 @@ int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_
     err = parse(r, parser, p, n, e);
     if (err)
         return err;
-    if (r->depth != 0 || r->item.nodes == 0) { /* the scanner saw an end where expat sees none */
-        parser->stream = 0;
-        return error_set(e, ERR_NOT_WELL_FORMED, "the element does not end where its tags do");
-    }
+    if (r->depth != 0 || r->item.nodes == 0)
+        return unfinished(r, parser, e);
     *item = &r->item;
     return 0;
+}
+
+int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                 struct error *e)
+{
+    struct parser *parser = parser_inside(r, st, e);
+    int err;
+
+    begin(r, p, n);
+    r->depth = 1; /* the root is open, and not described */
+    r->open[1] = -1;
+    if (!parser)
+        return (int)(e ? e->code : ERR_NOMEM);
+    err = parse(r, parser, p, n, e);
+    parser->stream = 0; /* the document is over */
+    return err || r->depth == 0 ? err : unfinished(r, parser, e);
 }
 
 size_t reader_error_at(const struct reader *r)
@@ -481,6 +508,12 @@ bool item_is(const struct item *it, unsigned node, const char *ns, const char *n
 {
     return node < it->nodes && (!ns || strcmp(it->node[node].ns, ns) == 0) &&
            (!name || strcmp(it->node[node].name, name) == 0);
+}
+
+bool item_is_stanza(const struct item *it)
+{
+    return item_is(it, 0, "jabber:client", "message") ||
+           item_is(it, 0, "jabber:client", "presence") || item_is(it, 0, "jabber:client", "iq");
 }
 
 int item_find(const struct item *it, unsigned depth, const char *ns, const char *name)

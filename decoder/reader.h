@@ -75,14 +75,19 @@ void reader_free(struct reader *r);
 void reader_stream_init(struct reader_stream *st);
 void reader_stream_free(struct reader_stream *st); /* can be used again */
 
-/* Reads a stream header ([XML declaration] and root tag); `item->node[0]` is the root. Errors:
- * ERR_NOT_WELL_FORMED with the offset in `detail`, ERR_NOMEM, ERR_CAP. */
+/* Reads a stream header ([U+FEFF] [XML declaration] and root tag), as UTF-8 whatever it declares;
+ * `item->node[0]` is the root. Errors: ERR_NOT_WELL_FORMED and ERR_RESTRICTED_XML with the offset
+ * in `detail`, ERR_NOMEM, ERR_CAP. */
 int reader_header(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                   const struct item **item, struct error *e) MUST_CHECK;
 
 /* Reads one whole item of `st`. Same errors. Without a header yet, jabber:client is assumed. */
 int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                 const struct item **item, struct error *e) MUST_CHECK;
+
+/* Reads the root's end tag: does it end what the header began? Same errors. */
+int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                 struct error *e) MUST_CHECK;
 
 /* Where the item that was not well-formed stops to be: an offset in its bytes. */
 size_t reader_error_at(const struct reader *r);
@@ -92,6 +97,9 @@ const char *item_attr(const struct item *it, unsigned node, const char *name);
 
 /* Is element `node` {ns}name? */
 bool item_is(const struct item *it, unsigned node, const char *ns, const char *name);
+
+/* Is it a message, presence or iq? */
+bool item_is_stanza(const struct item *it);
 
 /* The first element {ns}name at `depth` (name or ns NULL: any), or -1. */
 int item_find(const struct item *it, unsigned depth, const char *ns, const char *name);

@@ -5,6 +5,7 @@
 /* Where the next byte is read. */
 enum {
     IN_TEXT,    /* between tags */
+    IN_MARK,    /* in what a stream's first bytes say of its encoding */
     IN_OPEN,    /* behind `<` */
     IN_TAG,     /* in a start tag, outside quotes */
     IN_QUOTE,   /* in an attribute's value */
@@ -58,6 +59,29 @@ static void count_tag(struct scan *s, size_t n)
         flaw(s, ERR_TAG_CAP);
 }
 
+/* A stream's first bytes where they are no `<`: U+FEFF in UTF-8 belongs to the header; UTF-16, with
+ * a mark or without, is told from other rubbish (RFC 6120 §11.6). */
+static enum scan_what scan_mark(struct scan *s, const char *p, size_t *i)
+{
+    static const char utf8[] = "\xEF\xBB\xBF", utf16[][2] = {"\xFE\xFF", "\xFF\xFE", {'\0', '<'}};
+    char c = p[(*i)++];
+
+    if (s->match == 0) {
+        s->quote = c;
+        s->match = 1;
+        return memchr("\xEF\xFE\xFF", c, 4) ? SCAN_MORE : bad(s, ERR_UNREADABLE);
+    }
+    if (s->quote == utf8[0] && c == utf8[s->match]) {
+        if (++s->match == sizeof utf8 - 1)
+            s->state = IN_TEXT;
+        return SCAN_MORE;
+    }
+    for (size_t k = 0; k < sizeof utf16 / sizeof *utf16; k++)
+        if (s->quote == utf16[k][0] && c == utf16[k][1])
+            return bad(s, ERR_ENCODING);
+    return bad(s, ERR_UNREADABLE);
+}
+
 /* Text inside an item runs to the next `<`; outside one, only white space is allowed. */
 static enum scan_what scan_text(struct scan *s, const char *p, size_t n, size_t *i)
 {
@@ -75,6 +99,11 @@ static enum scan_what scan_text(struct scan *s, const char *p, size_t n, size_t 
             return SCAN_SPACE;
         if (*i == n)
             return SCAN_MORE;
+        if (p[*i] != '<' && s->depth == 0 && s->state == IN_TEXT && s->item + *i == 0) {
+            s->state = IN_MARK;
+            s->match = 0;
+            return SCAN_MORE;
+        }
         if (p[*i] != '<' || s->state == CLOSED)
             return bad(s, ERR_UNREADABLE);
         lt = p + (*i)++;
@@ -89,6 +118,7 @@ static enum scan_what scan_text(struct scan *s, const char *p, size_t n, size_t 
 static enum scan_what scan_open(struct scan *s, const char *p, size_t *i)
 {
     char c = p[(*i)++];
+    bool first = s->depth == 0 && !s->declared && s->match == 0; /* no U+FEFF stood before */
 
     s->match = 0;
     if (c == '/') {
@@ -105,6 +135,8 @@ static enum scan_what scan_open(struct scan *s, const char *p, size_t *i)
             flaw(s, ERR_RESTRICTED_XML);
     } else if (c == '<' || c == '>' || is_space(c)) {
         return bad(s, ERR_NOT_WELL_FORMED);
+    } else if (c == '\0' && first) {
+        return bad(s, ERR_ENCODING);
     } else {
         s->state = IN_TAG;
         s->self_closing = false;
@@ -117,8 +149,8 @@ static enum scan_what start_tag_ends(struct scan *s)
 {
     s->state = IN_TEXT;
     if (s->depth == 0) {
-        if (s->self_closing)
-            return bad(s, ERR_NOT_WELL_FORMED);
+        if (s->self_closing) /* well-formed, but no stream */
+            return bad(s, ERR_UNREADABLE);
         s->depth = 1;
         return SCAN_HEADER;
     }
@@ -132,25 +164,24 @@ static enum scan_what start_tag_ends(struct scan *s)
 
 static enum scan_what scan_tag(struct scan *s, const char *p, size_t n, size_t *i)
 {
-    size_t from = *i;
+    static const bool stops[256] = {['<'] = true, ['>'] = true, ['"'] = true, ['\''] = true};
+    size_t from = *i, at = from;
 
-    while (*i < n) {
-        char c = p[(*i)++];
-
-        if (c == '>') {
-            count_tag(s, *i - from);
-            return start_tag_ends(s);
-        }
-        s->self_closing = c == '/';
-        if (c == '"' || c == '\'') {
-            s->quote = c;
-            s->state = IN_QUOTE;
-            break;
-        }
-        if (c == '<')
-            return bad(s, ERR_NOT_WELL_FORMED);
-    }
+    while (at < n && !stops[(unsigned char)p[at]])
+        at++;
+    if (at > from)
+        s->self_closing = p[at - 1] == '/';
+    *i = at < n ? at + 1 : n;
     count_tag(s, *i - from);
+    if (at == n)
+        return SCAN_MORE;
+    if (p[at] == '>')
+        return start_tag_ends(s);
+    if (p[at] == '<')
+        return bad(s, ERR_NOT_WELL_FORMED);
+    s->quote = p[at];
+    s->self_closing = false;
+    s->state = IN_QUOTE;
     return SCAN_MORE;
 }
 
@@ -240,6 +271,8 @@ static enum scan_what scan_step(struct scan *s, const char *p, size_t n, size_t 
     case IN_TEXT:
     case CLOSED:
         return scan_text(s, p, n, i);
+    case IN_MARK:
+        return scan_mark(s, p, i);
     case IN_OPEN:
         return scan_open(s, p, i);
     case IN_TAG:
@@ -272,7 +305,7 @@ enum scan_what scan_next(struct scan *s, const char *p, size_t n, size_t *used)
         s->flaw = ERR_NONE;
     while (what == SCAN_MORE && i < n) {
         what = scan_step(s, p, n, &i);
-        if (s->item + i > s->limits.item_bytes)
+        if (what != SCAN_SPACE && s->item + i > s->limits.item_bytes)
             flaw(s, ERR_ITEM_CAP);
     }
     *used = i;

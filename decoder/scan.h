@@ -2,8 +2,8 @@
  * and in constant memory, however the bytes are split (RFC 6120 §4, §11).
  *
  * It frames and does not judge: whether an item is well-formed XML is for expat, which then reads
- * it whole (reader.h). Both must agree on every end. Owned by whoever embeds it, one direction of
- * one stream; no allocation, no failure; any one thread.
+ * it whole (reader.h). Both must agree on every end (tests/fuzz/agree.h). Owned by whoever embeds
+ * it, one direction of one stream; no allocation, no failure; any one thread.
  */
 #ifndef XMPPTAP_SCAN_H
 #define XMPPTAP_SCAN_H
@@ -25,7 +25,7 @@ extern const struct scan_limits scan_default_limits;
 
 enum scan_what {
     SCAN_MORE,   /* all bytes are used, the token goes on */
-    SCAN_HEADER, /* [XML declaration] and the stream's root tag */
+    SCAN_HEADER, /* [U+FEFF] [XML declaration] and the stream's root tag */
     SCAN_ITEM,   /* one element below the root, whole */
     SCAN_CLOSE,  /* the root's end tag */
     SCAN_SPACE,  /* white space between items, as far as it was given */
@@ -35,7 +35,7 @@ enum scan_what {
 struct scan {
     unsigned char state;
     unsigned char match;     /* how much of a delimiter was seen */
-    char quote;
+    char quote;              /* of the attribute's value; in a mark, its first byte */
     bool self_closing;       /* the last byte in this tag was `/` outside quotes */
     bool declared;           /* depth 0: the XML declaration is over */
     unsigned depth;

@@ -48,6 +48,7 @@ struct event_fact {
 struct event_request {
     uint64_t n;           /* its number */
     int64_t us;           /* since it was asked: up to the end, or to the answer */
+    const char *label;    /* its label's id, or NULL */
 };
 
 struct event_session {

@@ -303,6 +303,7 @@ static void put_requests(struct line *l, const char *name, const char *time,
         put(l, i ? "," : "[", 1);
         put_str(l, "{\"n\":");
         l->err = l->err ? l->err : buf_printf(l->b, "%" PRIu64, r[i].n);
+        put_text(l, "label", r[i].label);
         put_us(l, time, r[i].us);
         put(l, "}", 1);
     }

@@ -226,7 +226,8 @@ static unsigned read_requests(struct fields *f, const char *name, const char *ti
     for (size_t i = 0; i < json_array_size(list) && n < max; i++) {
         struct fields in = {.o = json_array_get(list, i), .e = f->e, .err = f->err};
 
-        out[n++] = (struct event_request){count(&in, "n"), number(&in, time)};
+        out[n++] = (struct event_request){count(&in, "n"), number(&in, time),
+                                          text_or_null(&in, "label")};
         f->err = in.err;
     }
     return n;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../decoder/sasl.h"
+#include "../decoder/verdict.h"
 #include "xml_lines.h"
 
 #define VIOLATION_SHOWN 2048 /* bytes of a violation that are printed */
@@ -93,11 +94,17 @@ static void put_gap(struct text *x, const struct event *ev)
     text_end(x);
 }
 
+bool notes_end_told(const struct event_end *end)
+{
+    return end->code != ERR_CLOSED || (end->verdict && *end->verdict && !verdict_is_ok(end->verdict));
+}
+
 static void put_end(struct text *x, const struct event_end *end, bool verbose)
 {
     text_begin(x, TEXT_NOTE);
     text_put(x, "end: %s: %s", side_name(end->by), error_text(end->code));
-    put_detail(x, end->detail);
+    if (!end->sentence || !end->detail || !strstr(end->sentence, end->detail))
+        put_detail(x, end->detail); /* else the verdict says it */
     put_fact(x, "phase", end->phase);
     if (verbose) {
         uint64_t ms = end->duration_us > 0 ? (uint64_t)end->duration_us / 1000 : 0;
@@ -110,6 +117,12 @@ static void put_end(struct text *x, const struct event_end *end, bool verbose)
                 text_put(x, " (%" PRIu64 " sent on)", count->sent_bytes);
         }
     }
+    text_end(x);
+    if (!end->verdict || !*end->verdict)
+        return;
+    text_begin(x, TEXT_NOTE);
+    text_put(x, "verdict %s", end->verdict);
+    put_detail(x, end->sentence);
     text_end(x);
 }
 
@@ -190,6 +203,29 @@ void notes_comment(struct text *x, const struct event *ev, bool secrets)
     put_facts(x, ev);
     if (secrets)
         put_says(x, ev);
+}
+
+bool notes_below(struct text *x, const struct event *ev)
+{
+    const char *resumes = event_fact(ev, "resumes");
+
+    if (!x)
+        return ev->remarks || resumes;
+    for (unsigned i = 0; i < ev->remarks; i++) {
+        text_begin(x, TEXT_NOTE);
+        text_put(x, "#%" PRIu64 " is odd (", ev->n);
+        text_captured(x, ev->remark[i].name);
+        text_put(x, ")");
+        put_detail(x, ev->remark[i].value);
+        text_end(x);
+    }
+    if (resumes) {
+        text_begin(x, TEXT_NOTE);
+        text_put(x, "goes on with session ");
+        text_captured(x, resumes);
+        text_end(x);
+    }
+    return true;
 }
 
 void notes_print(struct text *x, const struct event *ev, bool verbose)

@@ -11,6 +11,7 @@
 
 #include "message.h"
 #include "queue.h"
+#include "../decoder/verdict.h"
 #include "tally.h"
 
 #define TICK_MS       100
@@ -43,6 +44,7 @@ struct tap {
     atomic_bool starved;        /* the loop has stopped reading it */
     struct decoder *decoder;
     struct tally tally;
+    struct story story;
     int64_t began_us;
 };
 
@@ -259,12 +261,29 @@ static void sink_failed(struct recorder *r, size_t i, int err)
     message(LEVEL_ERROR, PAIRS("reason", error_name(e->code)), "%s", e->detail);
 }
 
+/* The one line that a session's end is worth. */
+static void say_verdict(const struct tap *t, const struct event_end *end, const struct verdict *v)
+{
+    message(v->ok ? LEVEL_INFO : LEVEL_WARN,
+            PAIRS("session", t->id, "side", side_name(end->by), "phase", end->phase, "reason",
+                  error_name(end->code), "account", end->account, "verdict", v->id),
+            "%s", v->sentence);
+}
+
 static void on_event(void *arg, struct event *ev)
 {
     struct tap *t = arg;
     struct sink **sinks = t->recorder->options.sinks;
+    struct verdict v;
 
     tally_event(&t->tally, ev);
+    story_event(&t->story, ev);
+    if (ev->kind == EVENT_END) {
+        verdict_give(&t->story, &v);
+        ev->u.end.verdict = v.id;
+        ev->u.end.sentence = v.sentence;
+        say_verdict(t, &ev->u.end, &v);
+    }
     for (size_t i = 0; sinks[i]; i++) {
         int err = sinks[i]->event(sinks[i], ev);
         if (err)
@@ -276,6 +295,7 @@ static void tap_free(struct tap *t)
 {
     decoder_free(t->decoder);
     tally_free(&t->tally);
+    story_free(&t->story);
     free(t);
 }
 
@@ -302,6 +322,7 @@ static void handle(struct recorder *r, struct entry *e)
     unpack_mark(e, &m);
     if (m.kind == MARK_SESSION) {
         tally_init(&t->tally);
+        story_init(&t->story);
         t->decoder = decoder_new(t->id, &r->options.decoder, r->reader, on_event, t);
         if (!t->decoder)
             message(LEVEL_ERROR, PAIRS("session", t->id, "reason", error_name(ERR_NOMEM)),

@@ -16,14 +16,24 @@ void store_init(struct store *st)
     *st = (struct store){0};
 }
 
+static void session_free(struct store_session *s)
+{
+    free(s->id);
+    free(s->account);
+    free(s->server);
+    free(s->tls);
+    free(s->mechanism);
+    free(s->resumes);
+    free(s->sentence);
+    story_free(&s->story);
+}
+
 void store_free(struct store *st)
 {
     for (size_t i = 0; i < st->files; i++)
         free(st->file[i]);
     for (size_t i = 0; i < st->sessions; i++) {
-        free(st->session[i].id);
-        free(st->session[i].account);
-        free(st->session[i].detail);
+        session_free(&st->session[i]);
     }
     free(st->file);
     free(st->session);
@@ -87,51 +97,72 @@ static struct store_session *add(struct store *st, const char *id)
     if ((!st->session || 2 * st->sessions >= st->slots) && grow(st))
         return NULL;
     s = &st->session[st->sessions];
-    *s = (struct store_session){.id = strdup(id), .account = strdup(""), .detail = strdup("")};
-    if (!s->id || !s->account || !s->detail) {
-        free(s->id);
-        free(s->account);
-        free(s->detail);
+    *s = (struct store_session){.id = strdup(id)};
+    if (!s->id)
         return NULL;
-    }
     *slot_of(st, id) = ++st->sessions;
     return s;
 }
 
 /* ---- scanning ---- */
 
-static int replace(char **old, const char *s, size_t n)
+/* "TLSv1.3" is "1.3". */
+static const char *version(const struct story *story, const char *key)
 {
-    char *copy = strndup(s, n);
+    const char *v = story_get(story, key);
 
-    if (!copy)
-        return ERR_NOMEM;
-    free(*old);
-    *old = copy;
-    return 0;
+    return v && strncmp(v, "TLSv", 4) == 0 ? v + 4 : v;
 }
 
-/* A session that was cut off has no `end` to name its account: the bind result does. */
-static int learn_account(struct store_session *s, const struct event *ev)
+static char *tls_versions(const struct story *story)
 {
-    const char *jid, *end;
+    const char *client = version(story, "tls.client.version");
+    const char *server = version(story, "tls.server.version");
+    char both[64];
 
-    if (!ev->label || strcmp(ev->label, "bind.result") != 0 || !ev->data)
+    if (client && server && strcmp(client, server) != 0) {
+        snprintf(both, sizeof both, "%.20s/%.20s", client, server);
+        return strdup(both);
+    }
+    return strdup(client ? client : server ? server : "");
+}
+
+/* The first of these that is known. */
+static char *known(const struct story *story, const char *key, const char *else_key)
+{
+    const char *v = story_get(story, key);
+
+    if (!v && else_key)
+        v = story_get(story, else_key);
+    return strdup(v ? v : "");
+}
+
+int store_conclude(struct store_session *s)
+{
+    struct verdict v;
+
+    if (s->concluded)
         return 0;
-    jid = memmem(ev->data, ev->len, "<jid>", 5);
-    if (!jid)
-        return 0;
-    jid += 5;
-    end = jid;
-    while (end < ev->data + ev->len && *end != '<' && *end != '/')
-        end++;
-    return replace(&s->account, jid, (size_t)(end - jid));
+    verdict_give(&s->story, &v);
+    s->verdict = v.id;
+    s->ok = v.ok;
+    s->account = story_get(&s->story, "jid") ? known(&s->story, "jid", NULL)
+                                             : known(&s->story, "account", "domain");
+    s->server = known(&s->story, "upstream", NULL);
+    s->tls = tls_versions(&s->story);
+    s->mechanism = known(&s->story, "mechanism", NULL);
+    s->resumes = known(&s->story, "resumes", NULL);
+    s->sentence = strdup(v.sentence);
+    story_free(&s->story);
+    s->concluded = true;
+    return s->account && s->server && s->tls && s->mechanism && s->resumes && s->sentence
+               ? 0
+               : ERR_NOMEM;
 }
 
 static int note(struct store *st, const struct event *ev, struct store_place at)
 {
     struct store_session *s = store_find(st, ev->session);
-    int err;
 
     if (!s) {
         s = add(st, ev->session);
@@ -143,15 +174,16 @@ static int note(struct store *st, const struct event *ev, struct store_place at)
     s->last = at;
     s->end_us = ev->time_us;
     s->records++;
+    if (s->concluded)
+        return 0; /* behind its end: a damaged file */
+    story_event(&s->story, ev);
     if (ev->kind != EVENT_END)
-        return learn_account(s, ev);
+        return 0;
     s->ended = true;
     s->by = ev->u.end.by;
     s->code = ev->u.end.code;
-    err = replace(&s->detail, ev->u.end.detail, strlen(ev->u.end.detail));
-    if (!err && *ev->u.end.account)
-        err = replace(&s->account, ev->u.end.account, strlen(ev->u.end.account));
-    return err;
+    s->stanzas = ev->u.end.stanzas[0] + ev->u.end.stanzas[1];
+    return store_conclude(s);
 }
 
 static int add_file(struct store *st, const char *path)

@@ -6,6 +6,7 @@
 #ifndef XMPPTAP_STORE_H
 #define XMPPTAP_STORE_H
 
+#include "../decoder/verdict.h"
 #include "event.h"
 
 struct store_place {
@@ -15,14 +16,25 @@ struct store_place {
 
 struct store_session {
     char *id;           /* owned by the store, like all strings here */
-    char *account;      /* bare JID, domain, or "" */
+    struct story story; /* as far as it was read; given up by store_conclude() */
     int64_t begin_us, end_us; /* end: of its last record */
     uint64_t records;
     bool ended;         /* has its `end`; else it was cut off */
     enum side by;
     enum error_code code;
-    char *detail;
+    uint64_t stanzas;   /* of both directions, where it ended */
     struct store_place first, last; /* members of its first and last record */
+
+    /* From store_conclude() on; "" where nothing is known. */
+    bool concluded;
+    char *account;      /* full or bare JID, or domain */
+    char *server;       /* the upstream as it was given */
+    char *tls;          /* "1.3", or "1.2/1.3": the client's and the server's */
+    char *mechanism;
+    char *resumes;      /* the session that it resumed */
+    char *sentence;
+    const char *verdict; /* its id, static */
+    bool ok;            /* nothing failed */
 };
 
 struct store {
@@ -41,6 +53,9 @@ int store_scan(struct store *st, const char *path, void (*tell)(const char *sent
                struct error *e) MUST_CHECK;
 
 struct store_session *store_find(const struct store *st, const char *id);
+
+/* What became of it: account, TLS, mechanism and verdict, from all that was scanned. ERR_NOMEM. */
+int store_conclude(struct store_session *s) MUST_CHECK;
 
 /* The events of one session, in order, each borrowed for the call of `event`, which returns 0 to
  * go on. */

@@ -250,6 +250,10 @@ static void print_item(struct transcript *t, struct session *s, const struct eve
                                           : xml_lines_item(&x->buf, ev->data, ev->len);
     }
     t->page.item_of = s;
+    if (notes_below(NULL, ev)) {
+        begin_block(t, BLOCK_NOTE, false);
+        notes_below(x, ev);
+    }
 }
 
 static void item_printed(struct session *s, const struct event *ev)
@@ -283,7 +287,7 @@ static bool is_printed(const struct transcript *t, const struct session *s, cons
     case EVENT_TLS:
         return verbose || !ev->u.tls.ok;
     case EVENT_END:
-        return verbose || ev->u.end.code != ERR_CLOSED || s->unshown[0] || s->unshown[1];
+        return verbose || notes_end_told(&ev->u.end) || s->unshown[0] || s->unshown[1];
     case EVENT_SESSION:
     case EVENT_KINDS:
         break;
@@ -296,7 +300,7 @@ static void print_note(struct transcript *t, struct session *s, const struct eve
     bool violation = ev->kind == EVENT_VIOLATION;
 
     turn_to(t, s);
-    if (ev->kind == EVENT_END && ev->u.end.code == ERR_CLOSED && !t->options.verbose)
+    if (ev->kind == EVENT_END && !notes_end_told(&ev->u.end) && !t->options.verbose)
         return; /* it only made turn_to() count what was not shown */
     begin_block(t, violation ? BLOCK_VIOLATION : BLOCK_NOTE, false);
     t->page.dir = ev->dir;

@@ -1,5 +1,4 @@
 /* cmd_show.c: `xmpptap show`: captured sessions as a transcript. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,46 +32,6 @@ static int on_event(void *arg, const struct event *ev)
     return s->event(s, ev);
 }
 
-/* Those that are asked for: named ones, else all of the files named, else the last. */
-static int select_sessions(const struct store *st, int n, char **args, const char *store,
-                           struct store_session ***out, size_t *count)
-{
-    struct store_session **list = calloc(st->sessions + (size_t)n + 1, sizeof *list);
-    bool paths = false;
-    size_t k = 0;
-
-    if (!list)
-        return 1;
-    for (int i = 0; i < n; i++)
-        paths |= reading_is_path(args[i]);
-    for (size_t i = 0; i < st->sessions && paths; i++)
-        list[k++] = &st->session[i];
-    for (int i = 0; i < n; i++) {
-        if (reading_is_path(args[i]))
-            continue;
-        list[k] = store_find(st, args[i]);
-        if (!list[k++]) {
-            fprintf(stderr, "xmpptap: no session %s in %s; `xmpptap list` shows which there are\n",
-                    args[i], store);
-            free(list);
-            return 1;
-        }
-    }
-    if (n == 0 && st->sessions)
-        list[k++] = &st->session[st->sessions - 1];
-    *out = list;
-    *count = k;
-    return 0;
-}
-
-/* `show | head`: whoever read has seen enough, which is no error worth a sentence. */
-static bool reader_gone(void)
-{
-    struct pollfd p = {.fd = STDOUT_FILENO};
-
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
-}
-
 static int print(const struct store *st, struct store_session **list, size_t count,
                  const struct show_options *o)
 {
@@ -94,7 +53,7 @@ static int print(const struct store *st, struct store_session **list, size_t cou
         if (err && s->error.code)
             e = s->error;
     }
-    if (err && !reader_gone())
+    if (err && !reading_is_over())
         fprintf(stderr, "xmpptap: %s\n", *e.detail ? e.detail : error_text((enum error_code)err));
     if (s->close(s) && !err)
         err = ERR_IO;
@@ -106,7 +65,6 @@ static int run(int argc, char **argv, const struct command *c)
     struct show_options o = {0};
     struct store_session **list = NULL;
     struct store st;
-    char dir[4096];
     size_t count = 0;
     int rest, status;
 
@@ -114,16 +72,8 @@ static int run(int argc, char **argv, const struct command *c)
     if (status != OPTIONS_OK)
         return status;
     store_init(&st);
-    reading_store(&o.reading, dir, sizeof dir);
-    status = reading_open(&st, &o.reading, argc - rest, argv + rest);
-    if (!status)
-        status = select_sessions(&st, argc - rest, argv + rest, dir, &list, &count);
-    if (!status && count == 0) {
-        fputs(rest < argc ? "xmpptap: no whole record there\n"
-                          : "xmpptap: no sessions there yet; `xmpptap demo` makes one\n",
-              stderr);
-        status = rest < argc ? 0 : 1;
-    } else if (!status)
+    status = reading_select(&st, &o.reading, argc - rest, argv + rest, &list, &count);
+    if (!status && count)
         status = print(&st, list, count, &o);
     free(list);
     store_free(&st);

@@ -1,8 +1,11 @@
 #include "reading.h"
 
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../decoder/buf.h"
 #include "../logs/xml_lines.h"
@@ -63,4 +66,60 @@ int reading_open(struct store *st, const struct reading_options *o, int n, char 
     if (!o->archive_dir && stat(dir, &sb))
         return status; /* nothing was captured yet */
     return status ? status : scan(st, dir);
+}
+
+static int pick(const struct store *st, int n, char **args, const char *store,
+                struct store_session **list, size_t *count)
+{
+    bool paths = false;
+    size_t k = 0;
+
+    for (int i = 0; i < n; i++)
+        paths |= reading_is_path(args[i]);
+    for (size_t i = 0; i < st->sessions && paths; i++)
+        list[k++] = &st->session[i];
+    for (int i = 0; i < n; i++) {
+        if (reading_is_path(args[i]))
+            continue;
+        list[k] = store_find(st, args[i]);
+        if (!list[k++]) {
+            fprintf(stderr, "xmpptap: no session %s in %s; `xmpptap list` shows which there are\n",
+                    args[i], store);
+            return 1;
+        }
+    }
+    if (n == 0 && st->sessions)
+        list[k++] = &st->session[st->sessions - 1];
+    *count = k;
+    return 0;
+}
+
+int reading_select(struct store *st, const struct reading_options *o, int n, char **args,
+                   struct store_session ***list, size_t *count)
+{
+    char dir[4096];
+    int status = reading_open(st, o, n, args);
+
+    *count = 0;
+    if (status)
+        return status;
+    *list = calloc(st->sessions + (size_t)n + 1, sizeof **list);
+    if (!*list) {
+        tell("no memory to read");
+        return 1;
+    }
+    status = pick(st, n, args, reading_store(o, dir, sizeof dir), *list, count);
+    if (status || *count)
+        return status;
+    fputs(n ? "xmpptap: no whole record there\n"
+            : "xmpptap: no sessions there yet; `xmpptap demo` makes one\n",
+          stderr);
+    return n ? 0 : 1;
+}
+
+bool reading_is_over(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }

@@ -17,6 +17,16 @@ bool reading_is_path(const char *arg);
  * store that is not there yet is empty. */
 int reading_open(struct store *st, const struct reading_options *o, int n, char **args);
 
+/* The same, and those sessions that are asked for: named ones, else all of the files named, else
+ * the last. `*list` is owned, its entries are the store's; 0 with `*count` 0 where a file was named
+ * and holds none. Everything that is wrong was said. */
+int reading_select(struct store *st, const struct reading_options *o, int n, char **args,
+                   struct store_session ***list, size_t *count);
+
+/* `show | head`: whoever read standard output has seen enough, which is no error worth a
+ * sentence. */
+bool reading_is_over(void);
+
 /* The folder of the store, "" if there is none. Returns `out`. */
 const char *reading_store(const struct reading_options *o, char *out, size_t size);
 

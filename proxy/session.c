@@ -104,13 +104,8 @@ static void record_end(struct session *s)
 {
     struct event_end end = {.by = s->end.by, .code = s->end.code, .phase = s->end.phase,
                             .detail = s->end.detail, .account = ""};
-    bool ordinary = s->end.code == ERR_CLOSED || s->end.code == ERR_STOPPED;
 
-    message(ordinary ? LEVEL_INFO : LEVEL_WARN,
-            PAIRS("session", s->id, "side", side_name(s->end.by), "phase", s->end.phase, "reason",
-                  error_name(s->end.code), "domain", s->gate.domain),
-            "session over: %s", s->end.detail);
-    tell_gap(s);
+    tell_gap(s); /* the recorder says how it ended: it knows the verdict */
     tap_end(s->tap, event_now_us(), &end);
     s->tap = NULL;
 }

@@ -159,7 +159,7 @@ static void assert_cut_off(struct box *b, const struct records *r, const char *s
         const char *line = strstr(list->out.text.p, id.p);
         if (!line)
             fail_msg("session %s is not listed:\n%s", id.p, list->out.text.p);
-        const char *cut = strstr(line, "cut off");
+        const char *cut = strstr(line, "cut-off");
         if (!cut || memchr(line, '\n', (size_t)(cut - line)))
             fail_msg("session %s is not listed as cut off:\n%s", id.p, list->out.text.p);
         bytes_free(&id);

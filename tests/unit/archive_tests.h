@@ -144,6 +144,7 @@ static inline void same_requests(const struct event_request *a, unsigned a_n,
     for (unsigned i = 0; i < a_n; i++) {
         assert_int_equal(a[i].n, b[i].n);
         assert_int_equal(a[i].us, b[i].us);
+        same_text(a[i].label, b[i].label);
     }
 }
 
@@ -303,9 +304,9 @@ static const struct event samples[] = {
                .resumes = "s0",
                .stanzas = {3, 4},
                .unanswered = 20,
-               .open = {{12, 3000000}, {15, 1}},
+               .open = {{12, 3000000, "roster.request"}, {15, 1, NULL}},
                .opens = 2,
-               .slow = {{7, 900000}},
+               .slow = {{7, 900000, "ping.client.request"}},
                .slows = 1,
                .count = {{.bytes = 10, .sha256 = HEX64, .compressed = 7},
                          {.bytes = 20, .sha256 = HEX64, .sent_bytes = 21, .sent_sha256 = HEX64,

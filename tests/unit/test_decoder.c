@@ -474,7 +474,7 @@ static void test_goes_on(void **state)
     feed(&s, DIR_S2C, "<iq type='result' id='q'/>");
     finish(&s);
     assert_log(&s, "stream c2s stream.open\nstanza c2s message.normal.sent\n"
-                   "violation c2s not-well-formed at 124\nstream s2c features.bind\n"
+                   "violation c2s not-well-formed at 124\nstream s2c features.bind re 1\n"
                    "space c2s space\nstanza c2s roster.request\n"
                    "stanza s2c roster.result re 6\nend \n");
     drop(&s);
@@ -529,6 +529,7 @@ static void test_violations(void **state)
          "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
         {OPEN "<a>\xff</a>", "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
         {OPEN "<p:a/>", "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
+        {OPEN "</stream>", "stream c2s stream.open\nviolation c2s not-well-formed at 85\nend \n"},
         {"<!DOCTYPE x [<!ENTITY y 'z'>]>", "violation c2s restricted-xml at 0\nend \n"},
         {"GET / HTTP/1.1", "violation c2s unreadable at 0\nend \n"},
         {OPEN "<a><!-- x --></a><message/>", "stream c2s stream.open\nviolation c2s restricted-xml "

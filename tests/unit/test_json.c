@@ -74,8 +74,8 @@ static void test_schema(void **state)
          "\"detail\":\"no answer\",\"account\":\"a@example.org\",\"duration_us\":5000001,"
          "\"verdict\":\"server.silent\",\"sentence\":\"the server was silent\","
          "\"mechanism\":\"SCRAM-SHA-1\",\"resumes\":\"s0\",\"unanswered\":20,"
-         "\"open\":[{\"n\":12,\"us\":3000000},{\"n\":15,\"us\":1}],"
-         "\"slow\":[{\"n\":7,\"wait_us\":900000}],"
+         "\"open\":[{\"n\":12,\"label\":\"roster.request\",\"us\":3000000},{\"n\":15,\"us\":1}],"
+         "\"slow\":[{\"n\":7,\"label\":\"ping.client.request\",\"wait_us\":900000}],"
          "\"c2s\":{\"bytes\":10,\"sha256\":\"" HEX64 "\",\"stanzas\":3,\"compressed\":7},"
          "\"s2c\":{\"bytes\":20,\"sha256\":\"" HEX64 "\",\"stanzas\":4,\"sent_bytes\":21,"
          "\"sent_sha256\":\"" HEX64 "\"}}\n"},

@@ -415,9 +415,10 @@ static const struct {
      "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-512</upgrade></authenticate>",
      "mechanism=SCRAM-SHA-1\nmessage=client-first\nuser=u\nclient-nonce=abc\ngs2=n\nhash=SHA-1\n"
      "client-id=d4565fa7\nclient-software=AwesomeXMPP\nclient-device=Kiva's Phone\n"
-     "bind-tag=AwesomeXMPP\nrequest-token=HT-SHA-256-UNIQ\nfast-count=7\nresume=p-1\n"
+     "bind-tag=AwesomeXMPP\nrequest-token=HT-SHA-256-UNIQ\nfast-count=7\n"
      "upgrade=UPGR-SCRAM-SHA-256 UPGR-SCRAM-SHA-512\n"
-     "inline=bind bind/enable bind/enable resume fast request-token upgrade upgrade\n", NULL},
+     "inline=bind bind/enable bind/enable resume fast request-token upgrade upgrade\n"
+     "previd=p-1\n", NULL},
     {DIR_C2S, "<authenticate xmlns='" NS_SASL2 "' mechanism='EXTERNAL'/>",
      "mechanism=EXTERNAL\ninitial-response=none\n", NULL},
     {DIR_S2C,

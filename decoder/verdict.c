@@ -1,0 +1,162 @@
+#include "verdict.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TERM_MAX 512
+#define KEY_MAX  64
+
+static const struct row {
+    const char *id;
+    bool ok;
+    const char *when, *sentence;
+} rows[] = {
+#define FAILED(id, when, sentence)    {id, false, when, sentence},
+#define WENT_WELL(id, when, sentence) {id, true, when, sentence},
+#include "verdicts.def"
+};
+
+#define ROWS (sizeof rows / sizeof *rows)
+
+/* ---- does a row hold? ---- */
+
+/* `patterns`: "a|b*", `+` for a space. */
+static bool one_of(const char *patterns, const char *value)
+{
+    char one[TERM_MAX];
+
+    while (*patterns) {
+        size_t n = strcspn(patterns, "|"), i;
+
+        for (i = 0; i < n && i < sizeof one - 1; i++)
+            one[i] = patterns[i] == '+' ? ' ' : patterns[i];
+        one[i] = '\0';
+        if (fnmatch(one, value, FNM_CASEFOLD) == 0)
+            return true;
+        patterns += n + (patterns[n] == '|');
+    }
+    return false;
+}
+
+static bool term_holds(const struct story *s, const char *term)
+{
+    bool without = *term == '!', unlike;
+    const char *eq = strchr(term, '='), *value;
+    char key[KEY_MAX];
+    size_t n;
+
+    if (!eq)
+        return !story_get(s, term + without) == without;
+    unlike = eq[-1] == '!';
+    n = (size_t)(eq - term) - unlike;
+    snprintf(key, sizeof key, "%.*s", (int)n, term);
+    value = story_get(s, key);
+    return value && one_of(eq + 1, value) != unlike;
+}
+
+static bool holds(const struct story *s, const char *when)
+{
+    char term[TERM_MAX];
+
+    while (*when) {
+        size_t n = strcspn(when, " ");
+
+        snprintf(term, sizeof term, "%.*s", (int)n, when);
+        if (!term_holds(s, term))
+            return false;
+        when += n + strspn(when + n, " ");
+    }
+    return true;
+}
+
+/* ---- the sentence ---- */
+
+struct words {
+    char *p;
+    size_t size, len;
+};
+
+static void put(struct words *w, const char *p, size_t n)
+{
+    size_t room = w->size - 1 - w->len;
+
+    if (n > room)
+        n = room;
+    memcpy(w->p + w->len, p, n);
+    w->len += n;
+    w->p[w->len] = '\0';
+}
+
+/* Writes the text up to `end`, with its {keys}; false if one of them is not known. */
+static bool fill(const struct story *s, const char *text, const char *end, struct words *w)
+{
+    bool known = true;
+
+    while (text < end) {
+        const char *open = memchr(text, '{', (size_t)(end - text));
+        char key[KEY_MAX];
+        const char *value, *close;
+
+        put(w, text, (size_t)((open ? open : end) - text));
+        if (!open)
+            break;
+        close = strchr(open, '}');
+        snprintf(key, sizeof key, "%.*s", (int)(close - open - 1), open + 1);
+        value = story_get(s, key);
+        known = known && value;
+        if (value)
+            put(w, value, strlen(value));
+        text = close + 1;
+    }
+    return known;
+}
+
+static void write_sentence(const struct story *s, const char *text, struct words *w)
+{
+    while (*text) {
+        const char *open = strchr(text, '['), *close;
+        size_t before;
+
+        fill(s, text, open ? open : text + strlen(text), w);
+        if (!open)
+            return;
+        close = strchr(open, ']');
+        before = w->len;
+        if (!fill(s, open + 1, close, w))
+            w->p[w->len = before] = '\0';
+        text = close + 1;
+    }
+}
+
+/* ---- the interface ---- */
+
+void verdict_give(const struct story *s, struct verdict *v)
+{
+    struct words w = {v->sentence, sizeof v->sentence, 0};
+
+    *v = (struct verdict){.id = ""};
+    for (size_t i = 0; i < ROWS; i++)
+        if (holds(s, rows[i].when)) {
+            v->id = rows[i].id;
+            v->ok = rows[i].ok;
+            write_sentence(s, rows[i].sentence, &w);
+            return;
+        }
+}
+
+bool verdict_is_ok(const char *id)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (rows[i].ok && strcmp(rows[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+const char *verdict_at(size_t i, const char **wants)
+{
+    if (i >= ROWS)
+        return NULL;
+    *wants = rows[i].when;
+    return rows[i].id;
+}
