@@ -117,6 +117,12 @@ static void mask(struct meaning *m, const struct item *it, struct event *ev,
     }
 }
 
+static void put_answer(struct event *ev, const struct pair_match *asked)
+{
+    ev->re = asked->n;
+    ev->wait_us = asked->wait_us;
+}
+
 bool meaning_mask(struct meaning *m, const char **p, size_t *n)
 {
     m->redacted.len = 0;
@@ -142,12 +148,6 @@ bool meaning_unreadable(struct meaning *m, enum dir dir, bool more, const char *
     *p = m->redacted.p;
     *n = m->redacted.len;
     return kept && m->phase == PHASE_BOUND;
-}
-
-static void put_answer(struct event *ev, const struct pair_match *asked)
-{
-    ev->re = asked->n;
-    ev->wait_us = asked->wait_us;
 }
 
 static void put_notes(struct event *ev, const struct meaning_notes *notes)

@@ -32,8 +32,9 @@ struct secrets {
 void secrets_init(struct secrets *s);
 void secrets_free(struct secrets *s); /* can be used again */
 
-/* Remembers the secret `p`. When there are too many, a login's takes the place of one that is no
- * login's, else it is not learnt; nor is it without memory. `s` may be NULL: nothing is learnt. */
+/* Remembers the secret `p`, unless it is the user's own name. When there are too many, a login's
+ * takes the place of one that is no login's, else it is not learnt; nor is it without memory. `s`
+ * may be NULL: nothing is learnt. */
 void secrets_learn(struct secrets *s, const char *p, size_t n, bool login);
 
 /* The name (or bare address) of who logs in. It is no secret: a password that is the same is masked

@@ -418,7 +418,7 @@ static const struct {
      "bind-tag=AwesomeXMPP\nrequest-token=HT-SHA-256-UNIQ\nfast-count=7\n"
      "upgrade=UPGR-SCRAM-SHA-256 UPGR-SCRAM-SHA-512\n"
      "inline=bind bind/enable bind/enable resume fast request-token upgrade upgrade\n"
-     "previd=p-1\n", NULL},
+     "previd=p-1\nh=3\n", NULL},
     {DIR_C2S, "<authenticate xmlns='" NS_SASL2 "' mechanism='EXTERNAL'/>",
      "mechanism=EXTERNAL\ninitial-response=none\n", NULL},
     {DIR_S2C,
