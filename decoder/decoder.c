@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "describe.h"
 #include "meaning.h"
 
 #define SPACE_MAX    64
@@ -395,7 +396,8 @@ static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t
     if (what == SCAN_SPACE) {
         space_add(d, dir, p, used);
     } else if (what == SCAN_BAD) {
-        go_raw(w, w->scan.error, w->scan.offset - used - w->item.len, "");
+        go_raw(w, w->scan.error, w->scan.offset - used - w->item.len,
+               w->scan.offset == used ? describe_no_stream(*p) : "");
         if (w->item.len)
             raw_bytes(d, dir, w->item.p, w->item.len);
         buf_free(&w->item);

@@ -269,3 +269,17 @@ void describe_item(const struct item *it, struct fact_list *facts)
             describe_error(it, 0, facts);
     }
 }
+
+/* ---- no stream ---- */
+
+const char *describe_no_stream(char first)
+{
+    /* RFC 8446 §5.1; the methods of HTTP, and the H of its answers. */
+    if (first == 0x16)
+        return "it begins as a TLS handshake does";
+    if (first == 0x15)
+        return "it begins as a TLS alert does";
+    if (first && strchr("CDGHOPT", first))
+        return "it begins with a letter, as HTTP does";
+    return "";
+}

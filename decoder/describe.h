@@ -12,4 +12,7 @@
 void describe_header(const struct item *it, struct fact_list *facts, struct fact_list *remarks);
 void describe_item(const struct item *it, struct fact_list *facts);
 
+/* What speaks where a stream should begin, told from its first byte; "" where that tells nothing. */
+const char *describe_no_stream(char first);
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "labels.h"
+
 #define QUIET_US 3000000 /* nobody spoke for so long before the end: worth saying */
 
 /* ---- values ---- */
@@ -48,15 +50,26 @@ static struct story_value *place(struct story *s, const char *key)
     return &s->values[s->n++];
 }
 
-/* An empty value is none. */
-static void set(struct story *s, const char *key, const char *value)
+/* Where a text must end that has room for `max` bytes: never inside a character of UTF-8. */
+static size_t whole(const char *p, size_t max)
+{
+    size_t n = strnlen(p, max + 1);
+
+    if (n <= max)
+        return n;
+    for (n = max; n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80;)
+        n--;
+    return n;
+}
+
+void story_set(struct story *s, const char *key, const char *value)
 {
     struct story_value *v;
     char *copy;
 
     if (!value || !*value)
         return;
-    copy = strndup(value, STORY_VALUE_MAX);
+    copy = strndup(value, whole(value, STORY_VALUE_MAX));
     v = copy ? place(s, key) : NULL;
     if (!v) {
         free(copy);
@@ -83,14 +96,21 @@ static void forget(struct story *s, const char *prefix)
 /* ---- what is learnt from wire items ---- */
 
 /* From an event whose label is `label` (or begins with what stands before a `*`): `key` gets the
- * value of the fact, or the word. FORGET: all keys that begin with `key` are forgotten. */
+ * value of the fact (`!name`: the words of that remark), or the word. FORGET: all keys that begin
+ * with `key` are forgotten. */
 static const char FORGET[] = "forget";
 static const struct rule {
     const char *label, *fact, *key, *word;
 } rules[] = {
     {"stream.open", "to", "domain", NULL},
     {"stream.open", NULL, "stream.client", "yes"},
+    {"stream.open", "!content-namespace", "odd.content-namespace", NULL},
+    {"stream.open", "!stream-namespace", "odd.stream-namespace", NULL},
+    {"stream.open", "!no-version", "odd.no-version", NULL},
+    {"stream.open", "!version", "odd.version", NULL},
+    {"stream.restart.*", "to", "domain", NULL},
     {"stream.restart.tls", NULL, "stream.secured", "yes"},
+    {"stream.restart.sasl", NULL, "stream.authenticated", "yes"},
     {"stream.close.client", NULL, "closed.client", "yes"},
     {"stream.close.server", NULL, "closed.server", "yes"},
     {"stream.error.server*", NULL, "error.server", "unknown"},
@@ -119,6 +139,7 @@ static const struct rule {
     {"tls.failure", NULL, "starttls", "failure"},
 
     {"sasl.auth", NULL, "sasl", FORGET},
+    {"sasl.auth", NULL, "user", FORGET},
     {"sasl.auth", NULL, "sasl", "asked"},
     {"sasl.auth", "mechanism", "mechanism", NULL},
     {"sasl.auth", "user", "user", NULL},
@@ -128,55 +149,87 @@ static const struct rule {
     {"sasl.challenge", NULL, "sasl", "challenge"},
     {"sasl.challenge", NULL, "sasl.challenged", "yes"},
     {"sasl.challenge", "downgrade-hash", "sasl.downgrade", NULL},
+    {"sasl.challenge", "scram-error", "sasl.scram-error", NULL},
+    {"sasl.challenge", "oauth-status", "sasl.oauth", NULL},
     {"sasl.response", NULL, "sasl", "response"},
     {"sasl.response", "user", "user", NULL},
     {"sasl.response", "malformed", "sasl.malformed", NULL},
     {"sasl.abort", NULL, "sasl", "abort"},
     {"sasl.success", NULL, "sasl", "success"},
     {"sasl.success", NULL, "login", "yes"},
-    {"sasl.success", "scram-error", "scram-error", NULL},
+    {"sasl.success", "scram-error", "sasl.scram-error", NULL},
     {"sasl.failure*", NULL, "sasl", "failure"},
     {"sasl.failure*", NULL, "sasl.condition", "unknown"},
     {"sasl.failure*", "condition", "sasl.condition", NULL},
     {"sasl.failure*", "text", "sasl.text", NULL},
-    {"sasl.failure*", "scram-error", "scram-error", NULL},
+    {"sasl.failure*", "scram-error", "sasl.scram-error", NULL},
+    {"sasl.failure*", "oauth-status", "sasl.oauth", NULL},
 
     {"sasl2.auth*", NULL, "sasl", FORGET},
+    {"sasl2.auth*", NULL, "user", FORGET},
     {"sasl2.auth*", NULL, "sasl", "asked"},
     {"sasl2.auth*", "mechanism", "mechanism", NULL},
     {"sasl2.auth*", "user", "user", NULL},
     {"sasl2.auth*", "gs2", "sasl.gs2", NULL},
     {"sasl2.auth*", "cb-type", "sasl.cb-type", NULL},
+    {"sasl2.auth*", "malformed", "sasl.malformed", NULL},
     {"sasl2.challenge", NULL, "sasl", "challenge"},
     {"sasl2.challenge", NULL, "sasl.challenged", "yes"},
     {"sasl2.challenge", "downgrade-hash", "sasl.downgrade", NULL},
+    {"sasl2.challenge", "scram-error", "sasl.scram-error", NULL},
+    {"sasl2.challenge", "oauth-status", "sasl.oauth", NULL},
     {"sasl2.response", NULL, "sasl", "response"},
+    {"sasl2.response", "user", "user", NULL},
+    {"sasl2.response", "malformed", "sasl.malformed", NULL},
     {"sasl2.abort", NULL, "sasl", "abort"},
     {"sasl2.success*", NULL, "sasl", "success"},
     {"sasl2.success*", NULL, "login", "yes"},
     {"sasl2.success*", "authorization-id", "jid", NULL},
+    {"sasl2.success.bound", NULL, "bind", "result"},
+    {"sasl2.success.bound", NULL, "bound", "yes"},
+    {"sasl2.success.resumed", NULL, "resume", "resumed"},
+    {"sasl2.success.resumed", NULL, "bound", "yes"},
+    {"sasl2.success.resumed", "resumes", "resumes", NULL},
     {"sasl2.failure*", NULL, "sasl", "failure"},
     {"sasl2.failure*", NULL, "sasl.condition", "unknown"},
     {"sasl2.failure*", "condition", "sasl.condition", NULL},
     {"sasl2.failure*", "text", "sasl.text", NULL},
+    {"sasl2.failure*", "scram-error", "sasl.scram-error", NULL},
+    {"sasl2.failure*", "oauth-status", "sasl.oauth", NULL},
 
+    {"legacy.fields.request", NULL, "sasl", FORGET},
+    {"legacy.fields.request", NULL, "user", FORGET},
+    {"legacy.fields.request", NULL, "sasl", "asked"},
+    {"legacy.fields.request", NULL, "mechanism", "iq-auth"},
+    {"legacy.fields.error", NULL, "sasl", "failure"},
+    {"legacy.fields.error", "condition", "sasl.condition", NULL},
+    {"legacy.fields.error", "text", "sasl.text", NULL},
     {"legacy.auth.request", NULL, "sasl", FORGET},
+    {"legacy.auth.request", NULL, "user", FORGET},
     {"legacy.auth.request", NULL, "sasl", "asked"},
     {"legacy.auth.request", NULL, "mechanism", "iq-auth"},
     {"legacy.auth.request", "user", "user", NULL},
     {"legacy.auth.result", NULL, "sasl", "success"},
     {"legacy.auth.result", NULL, "login", "yes"},
     {"legacy.auth.result", NULL, "bind", "result"},
+    {"legacy.auth.result", NULL, "bound", "yes"},
     {"legacy.auth.error", NULL, "sasl", "failure"},
     {"legacy.auth.error", "condition", "sasl.condition", NULL},
     {"legacy.auth.error", "text", "sasl.text", NULL},
 
+    {"register.form.error", "condition", "register.condition", NULL},
+    {"register.form.error", "text", "register.text", NULL},
+    {"register.request", NULL, "register", FORGET},
+    {"register.result", NULL, "register", "done"},
     {"register.error", "condition", "register.condition", NULL},
     {"register.error", "text", "register.text", NULL},
 
+    {"bind.request", NULL, "bind", FORGET},
+    {"bind.request", NULL, "resource", FORGET},
     {"bind.request", NULL, "bind", "asked"},
     {"bind.request", "resource", "resource", NULL},
     {"bind.result", NULL, "bind", "result"},
+    {"bind.result", NULL, "bound", "yes"},
     {"bind.result", "jid", "jid", NULL},
     {"bind.error", NULL, "bind", "error"},
     {"bind.error", "condition", "bind.condition", NULL},
@@ -185,14 +238,18 @@ static const struct rule {
     {"session.result", NULL, "session", "result"},
     {"session.error", NULL, "session", "error"},
     {"session.error", "condition", "session.condition", NULL},
+    {"session.error", "text", "session.text", NULL},
+    {"roster.error", "condition", "roster.condition", NULL},
 
     {"compression.request", NULL, "compression", "asked"},
     {"compression.start", NULL, "compression", "started"},
     {"compression.failure*", NULL, "compression", "failure"},
     {"compression.failure*", "condition", "compression.condition", NULL},
+    {"compression.failure.processing-failed", NULL, "compression.condition", "processing-failed"},
     {"sm.resume", NULL, "resume", "asked"},
     {"sm.resumed", NULL, "resume", "resumed"},
     {"sm.resumed", NULL, "bind", "result"},
+    {"sm.resumed", NULL, "bound", "yes"},
     {"sm.resumed", "resumes", "resumes", NULL},
     {"sm.failed*", NULL, "sm", "failed"},
     {"sm.failed*", "condition", "sm.condition", NULL},
@@ -206,6 +263,30 @@ static bool label_matches(const char *pattern, const char *label)
     return *pattern == '*';
 }
 
+/* A fact's value, or (`!name`) a remark's words. */
+static const char *told(const struct event *ev, const char *fact)
+{
+    if (*fact != '!')
+        return event_fact(ev, fact);
+    for (unsigned i = 0; i < ev->remarks; i++)
+        if (strcmp(ev->remark[i].name, fact + 1) == 0)
+            return ev->remark[i].value;
+    return NULL;
+}
+
+/* Sentences go on behind it, so a full stop at its end is left out. */
+static void set_fact(struct story *s, const char *key, const char *value)
+{
+    size_t n = value ? strlen(value) : 0, max = whole(value ? value : "", STORY_FACT_MAX);
+    char cut[STORY_FACT_MAX + 4];
+
+    if (n > max)
+        snprintf(cut, sizeof cut, "%.*s...", (int)max, value);
+    else if (n)
+        snprintf(cut, sizeof cut, "%.*s", (int)(n - (value[n - 1] == '.')), value);
+    story_set(s, key, n ? cut : NULL);
+}
+
 static void apply(struct story *s, const struct event *ev)
 {
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
@@ -215,26 +296,43 @@ static void apply(struct story *s, const struct event *ev)
             continue;
         if (r->word == FORGET)
             forget(s, r->key);
+        else if (r->fact)
+            set_fact(s, r->key, told(ev, r->fact));
         else
-            set(s, r->key, r->fact ? event_fact(ev, r->fact) : r->word);
+            story_set(s, r->key, r->word);
     }
+}
+
+/* What was answered to one who is logged in: was anything granted, what was refused? */
+static void answered(struct story *s, const struct event *ev)
+{
+    if (!ev->re || ev->dir != DIR_S2C || label_matches("session.*", ev->label) ||
+        label_matches("sm.*", ev->label))
+        return;
+    story_set(s, event_fact(ev, "condition") ? "iq.refused" : "iq.granted", ev->label);
+    set_fact(s, "iq.condition", event_fact(ev, "condition"));
 }
 
 static void wire(struct story *s, const struct event *ev)
 {
-    bool was_in = s->login_us != 0;
-
     if (!ev->label)
         return;
-    s->items++;
+    if (s->login_us)
+        answered(s, ev);
+    apply(s, ev);
+    if (!s->login_us && story_get(s, "bound"))
+        s->login_us = ev->time_us;
+    if (ev->closing) { /* who was the first to say goodbye? */
+        if (!story_get(s, "left"))
+            story_set(s, "left", ev->dir == DIR_C2S ? "client" : "server");
+        return;
+    }
+    if (label_matches("stream.error.*", ev->label))
+        return; /* what was before it is more worth knowing */
     s->last_us = ev->time_us;
     s->last_dir = ev->dir;
+    s->last_n = ev->n;
     snprintf(s->last, sizeof s->last, "%s", ev->label);
-    apply(s, ev);
-    if (ev->re && event_fact(ev, "condition"))
-        set(s, "iq-error", ev->label);
-    if (!was_in && story_get(s, "bind") && strcmp(story_get(s, "bind"), "result") == 0)
-        s->login_us = ev->time_us;
 }
 
 /* ---- what is learnt from the other events ---- */
@@ -250,12 +348,12 @@ static void tls(struct story *s, const struct event_tls *t)
 
     if (t->side == SIDE_PROXY)
         return;
-    set(s, keys[t->side].version, t->version);
+    story_set(s, keys[t->side].version, t->version);
     if (!t->ok) {
-        set(s, keys[t->side].failed, *t->kind ? t->kind : "failed");
-        set(s, keys[t->side].error, t->error);
+        story_set(s, keys[t->side].failed, *t->kind ? t->kind : "failed");
+        story_set(s, keys[t->side].error, t->error);
     } else if (keys[t->side].verify && *t->kind) {
-        set(s, keys[t->side].verify, t->kind);
+        story_set(s, keys[t->side].verify, t->kind);
     }
 }
 
@@ -265,12 +363,19 @@ static void violation(struct story *s, const struct event *ev)
 
     if (v->more || story_get(s, "violation"))
         return; /* the first one is the cause of the others */
-    set(s, "violation", error_name(v->code));
-    set(s, "violation.text", error_text(v->code));
-    set(s, "violation.side", ev->dir == DIR_C2S ? "client" : "server");
-    set(s, "violation.detail", v->detail);
-    if (s->login_us)
-        set(s, "violation.late", "yes");
+    if (story_get(s, ev->dir == DIR_C2S ? "closed.client" : "closed.server"))
+        return; /* what a side sends behind its goodbye is no cause of anything */
+    story_set(s, "violation", error_name(v->code));
+    story_set(s, "violation.text", error_text(v->code));
+    story_set(s, "violation.side", ev->dir == DIR_C2S ? "client" : "server");
+    story_set(s, "violation.detail", v->detail);
+}
+
+/* That a stream's features were edited is worth knowing, that white space was is not. */
+static void edited(struct story *s, const struct event *ev)
+{
+    if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last))
+        story_set(s, "edit", ev->u.edit.reason);
 }
 
 static void seconds(char *out, size_t size, int64_t us)
@@ -292,7 +397,7 @@ static void requests(struct story *s, const struct event_end *end)
         seconds(wait, sizeof wait, end->slow[0].us);
         snprintf(words, sizeof words, "#%" PRIu64 "%s%s after %s", end->slow[0].n,
                  end->slow[0].label ? " " : "", end->slow[0].label ? end->slow[0].label : "", wait);
-        set(s, "slowest", words);
+        story_set(s, "slowest", words);
     }
     if (!end->unanswered)
         return;
@@ -302,33 +407,62 @@ static void requests(struct story *s, const struct event_end *end)
         len += snprintf(words + len, sizeof words - (size_t)len, "%s #%" PRIu64 "%s%.40s",
                         i ? "," : "", end->open[i].n, end->open[i].label ? " " : "",
                         end->open[i].label ? end->open[i].label : "");
-    set(s, "unanswered", words);
+    story_set(s, "unanswered", words);
 }
 
 static void ended(struct story *s, const struct event *ev)
 {
     const struct event_end *end = &ev->u.end;
-    char words[32];
+    const struct label *l;
+    char words[STORY_VALUE_MAX];
 
-    set(s, "end", error_name(end->code));
-    set(s, "end.text", error_text(end->code));
-    set(s, "end.by", side_name(end->by));
-    set(s, "end.phase", end->phase);
-    set(s, "end.detail", end->detail);
-    set(s, "account", end->account);
+    story_set(s, "end", error_name(end->code));
+    story_set(s, "end.text", error_text(end->code));
+    story_set(s, "end.by", side_name(end->by));
+    story_set(s, "end.phase", end->phase);
+    story_set(s, "end.detail", end->detail);
+    story_set(s, "account", end->account);
+    if (!story_get(s, "left"))
+        story_set(s, "left", side_name(end->by));
     requests(s, end);
-    if (s->items && ev->time_us - s->last_us >= QUIET_US) {
+    if (*s->last && ev->time_us - s->last_us >= QUIET_US) {
         seconds(words, sizeof words, ev->time_us - s->last_us);
-        set(s, "quiet", words);
+        story_set(s, "quiet", words);
     }
     if (s->login_us) {
         seconds(words, sizeof words, s->login_us - s->begin_us);
-        set(s, "login.time", words);
+        story_set(s, "login.time", words);
     }
-    if (s->items) {
-        set(s, "last", s->last);
-        set(s, "last.by", s->last_dir == DIR_C2S ? "client" : "server");
+    if (*s->last) {
+        l = label_by_id(s->last);
+        snprintf(words, sizeof words, "\"%s\"", l ? label_text(l, LABELS_EN) : s->last);
+        story_set(s, "last", s->last);
+        story_set(s, "last.words", words);
+        story_set(s, "last.by", s->last_dir == DIR_C2S ? "client" : "server");
     }
+}
+
+/* ---- the interface ---- */
+
+/* Keys that are not of `rules`. */
+static const char *const own_keys[] = {
+    "tls.client", "tls.client.error", "tls.client.version", "tls.server", "tls.server.error",
+    "tls.server.version", "tls.server.verify", "violation", "violation.text", "violation.side",
+    "violation.detail", "edit", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
+    "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
+    "unanswered", "quiet", "login.time", "last", "last.words",
+    "last.by",
+};
+
+const char *story_key(size_t i)
+{
+    size_t n = sizeof rules / sizeof *rules;
+
+    while (i < n && rules[i].word == FORGET) /* such a row makes nothing known: the next one does */
+        i++;
+    if (i < n)
+        return rules[i].key;
+    return i - n < sizeof own_keys / sizeof *own_keys ? own_keys[i - n] : NULL;
 }
 
 void story_event(struct story *s, const struct event *ev)
@@ -336,7 +470,7 @@ void story_event(struct story *s, const struct event *ev)
     switch (ev->kind) {
     case EVENT_SESSION:
         s->begin_us = ev->time_us;
-        set(s, "upstream", ev->u.session_facts.upstream);
+        story_set(s, "upstream", ev->u.session_facts.upstream);
         break;
     case EVENT_TLS:
         tls(s, &ev->u.tls);
@@ -349,10 +483,10 @@ void story_event(struct story *s, const struct event *ev)
         violation(s, ev);
         break;
     case EVENT_EDIT:
-        set(s, "edit", ev->u.edit.reason);
+        edited(s, ev);
         break;
     case EVENT_GAP:
-        set(s, "gap", "yes");
+        story_set(s, "gap", "yes");
         break;
     case EVENT_END:
         ended(s, ev);

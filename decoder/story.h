@@ -10,7 +10,8 @@
 
 #include "../logs/event.h"
 
-#define STORY_VALUE_MAX 384
+#define STORY_VALUE_MAX 384 /* our own words about a failure are this long at most */
+#define STORY_FACT_MAX  200 /* what a peer said is cut to this, and ends in "..." then */
 #define STORY_LABEL_MAX 64
 
 struct story_value {
@@ -23,8 +24,8 @@ struct story {
     unsigned n, cap;
     int64_t begin_us, login_us, last_us;
     enum dir last_dir;
-    char last[STORY_LABEL_MAX]; /* label of the last wire item, "" before one */
-    uint64_t items;
+    char last[STORY_LABEL_MAX]; /* label of the last wire item that is no end or error of a stream, or "" */
+    uint64_t last_n;            /* its number */
 };
 
 void story_init(struct story *s);
@@ -35,5 +36,11 @@ void story_event(struct story *s, const struct event *ev);
 
 /* NULL where nothing is known. Borrowed until the next event. */
 const char *story_get(const struct story *s, const char *key);
+
+/* Makes `key` (which must live as long as the story) known; an empty or NULL value is none. */
+void story_set(struct story *s, const char *key, const char *value);
+
+/* Every key that an event can make known, NULL behind the last; some come more than once. */
+const char *story_key(size_t i);
 
 #endif

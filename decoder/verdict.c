@@ -7,11 +7,7 @@
 #define TERM_MAX 512
 #define KEY_MAX  64
 
-static const struct row {
-    const char *id;
-    bool ok;
-    const char *when, *sentence;
-} rows[] = {
+static const struct verdict_row rows[] = {
 #define FAILED(id, when, sentence)    {id, false, when, sentence},
 #define WENT_WELL(id, when, sentence) {id, true, when, sentence},
 #include "verdicts.def"
@@ -55,7 +51,7 @@ static bool term_holds(const struct story *s, const char *term)
     return value && one_of(eq + 1, value) != unlike;
 }
 
-static bool holds(const struct story *s, const char *when)
+bool verdict_holds(const struct story *s, const char *when)
 {
     char term[TERM_MAX];
 
@@ -82,7 +78,8 @@ static void put(struct words *w, const char *p, size_t n)
     size_t room = w->size - 1 - w->len;
 
     if (n > room)
-        n = room;
+        for (n = room; n > 0 && ((unsigned char)p[n] & 0xc0) == 0x80;)
+            n--;
     memcpy(w->p + w->len, p, n);
     w->len += n;
     w->p[w->len] = '\0';
@@ -112,8 +109,11 @@ static bool fill(const struct story *s, const char *text, const char *end, struc
     return known;
 }
 
-static void write_sentence(const struct story *s, const char *text, struct words *w)
+void verdict_write(const struct story *s, const char *text, char *out, size_t size)
 {
+    struct words words = {out, size, 0}, *w = &words;
+
+    *out = '\0';
     while (*text) {
         const char *open = strchr(text, '['), *close;
         size_t before;
@@ -133,14 +133,13 @@ static void write_sentence(const struct story *s, const char *text, struct words
 
 void verdict_give(const struct story *s, struct verdict *v)
 {
-    struct words w = {v->sentence, sizeof v->sentence, 0};
-
     *v = (struct verdict){.id = ""};
     for (size_t i = 0; i < ROWS; i++)
-        if (holds(s, rows[i].when)) {
+        if (verdict_holds(s, rows[i].when)) {
             v->id = rows[i].id;
             v->ok = rows[i].ok;
-            write_sentence(s, rows[i].sentence, &w);
+            v->row = i;
+            verdict_write(s, rows[i].sentence, v->sentence, sizeof v->sentence);
             return;
         }
 }
@@ -153,10 +152,7 @@ bool verdict_is_ok(const char *id)
     return false;
 }
 
-const char *verdict_at(size_t i, const char **wants)
+const struct verdict_row *verdict_row(size_t i)
 {
-    if (i >= ROWS)
-        return NULL;
-    *wants = rows[i].when;
-    return rows[i].id;
+    return i < ROWS ? &rows[i] : NULL;
 }

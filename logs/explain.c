@@ -11,7 +11,7 @@
 
 #define BAR       24          /* columns of the waterfall */
 #define TEXT_MAX  (1u << 20)  /* one session's narrative */
-#define WHAT_MAX  800
+#define WHAT_MAX  (VERDICT_SENTENCE_MAX + 64)
 #define QUICK_US  500         /* a wait shorter than this is not worth a figure */
 
 /* Who a line is of: `who` waited for by the other side while it took its time. */

@@ -19,6 +19,7 @@ class Client(ClientXMPP):
         super().__init__(jid, password, sasl_mech=mechanism)
         self.ca_certs = ca
         self.wait_s = wait_s
+        self.without_tls = False
         self.sent = bytearray()
         self.received = bytearray()
         self.tls_error = None
@@ -55,7 +56,8 @@ class Client(ClientXMPP):
         self.ended.set()
 
     async def log_in(self, port):
-        self.connect(("127.0.0.1", port))
+        self.connect(("127.0.0.1", port), force_starttls=not self.without_tls,
+                     disable_starttls=self.without_tls)
         waits = [asyncio.ensure_future(e.wait()) for e in (self.started, self.ended)]
         done, _ = await asyncio.wait(waits, timeout=self.wait_s,
                                      return_when=asyncio.FIRST_COMPLETED)

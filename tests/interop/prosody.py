@@ -10,6 +10,7 @@ import subprocess
 TEMPLATE = pathlib.Path(__file__).with_name("prosody.cfg.lua.in")
 START_S = 20
 TRIES = 5
+DEFAULTS = {"authentication": '"internal_plain"', "c2s_require_encryption": "true"}
 
 
 def openssl(*args):
@@ -43,8 +44,13 @@ def free_port():
 
 
 class Prosody:
-    def __init__(self, folder):
+    """`modules` are loaded besides the usual ones; `settings` are options of Prosody, in Lua."""
+
+    def __init__(self, folder, modules=(), **settings):
         folder.mkdir()
+        lines = [f"{name} = {value}" for name, value in (DEFAULTS | settings).items()]
+        self.values = {"MODULES": "".join(f', "{name}"' for name in modules),
+                       "SETTINGS": "\n".join(lines)}
         (folder / "data").mkdir()
         self.folder = folder
         self.config = folder / "prosody.cfg.lua"
@@ -61,8 +67,11 @@ class Prosody:
 
     def configure(self, port):
         self.port = port
-        text = TEMPLATE.read_text().replace("@FOLDER@", str(self.folder))
-        self.config.write_text(text.replace("@PORT@", str(port)))
+        text = TEMPLATE.read_text()
+        values = self.values | {"FOLDER": self.folder, "PORT": port}
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.config.write_text(text)
 
     async def start(self):
         """Prosody cannot choose its port itself: another one is tried where ours was taken."""
@@ -87,7 +96,11 @@ class Prosody:
             await asyncio.sleep(0.02)
         return False
 
+    def kill(self):
+        self.process.kill()
+
     async def stop(self):
+        """In an orderly way: connected clients are told."""
         if self.process and self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
             try:

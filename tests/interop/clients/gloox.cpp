@@ -1,0 +1,195 @@
+// gloox.cpp: a gloox client that logs in, talks and logs out.
+//
+//   gloox JID PASSWORD HOST PORT CA [OPTION...]
+//
+// Options: no-tls, zlib, no-plus (no channel binding), mechanism=NAME (that one alone), large=BYTES
+// (a message of that size before the logout), stay (no logout: wait for the end of the connection),
+// ignore-certificate. Debian's gloox goes up to TLS 1.2. Prints `talked` once all answers are
+// there, and last what happened; exit status 0 if it logged in and out.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+
+#include <gloox/client.h>
+#include <gloox/connectionlistener.h>
+#include <gloox/connectiontcpclient.h>
+#include <gloox/event.h>
+#include <gloox/eventhandler.h>
+#include <gloox/loghandler.h>
+#include <gloox/message.h>
+#include <gloox/messagehandler.h>
+#include <gloox/presence.h>
+#include <gloox/rostermanager.h>
+#include <gloox/tlsdefault.h>
+
+using namespace gloox;
+
+static const unsigned limit_s = 30;
+static const int awaited = 3; // roster, ping, own message
+
+static const struct {
+    const char *name;
+    int bit;
+} mechanisms[] = {
+    {"SCRAM-SHA-1-PLUS", SaslMechScramSha1Plus}, {"SCRAM-SHA-1", SaslMechScramSha1},
+    {"DIGEST-MD5", SaslMechDigestMd5},           {"PLAIN", SaslMechPlain},
+    {"ANONYMOUS", SaslMechAnonymous},            {"EXTERNAL", SaslMechExternal},
+};
+
+class Talk : public ConnectionListener,
+             public EventHandler,
+             public MessageHandler,
+             public RosterListener,
+             public LogHandler {
+  public:
+    Talk(const JID &jid, const std::string &password, const char *host, int port, const char *ca)
+        : client(jid, password, port)
+    {
+        // Not setServer(): its name is the one gloox looks for in the certificate.
+        client.setConnectionImpl(
+            new ConnectionTCPClient(&client, client.logInstance(), host, port));
+        client.setTls(TLSRequired);
+        client.setCompression(false);
+        trust(jid.server(), ca);
+        client.registerConnectionListener(this);
+        client.registerMessageHandler(this);
+        client.rosterManager()->registerRosterListener(this);
+        if (getenv("VERBOSE"))
+            client.logInstance().registerLogHandler(LogLevelDebug, LogAreaAll, this);
+    }
+
+    bool option(const std::string &o)
+    {
+        if (o == "no-tls")
+            client.setTls(TLSDisabled);
+        else if (o == "zlib")
+            client.setCompression(true);
+        else if (o == "no-plus")
+            client.setSASLMechanisms(SaslMechAll & ~SaslMechScramSha1Plus);
+        else if (o == "stay")
+            stay = true;
+        else if (o == "ignore-certificate")
+            any_certificate = true;
+        else if (o.compare(0, 6, "large=") == 0)
+            large = strtoul(o.c_str() + 6, nullptr, 10);
+        else if (o.compare(0, 10, "mechanism=") == 0)
+            return mechanism(o.c_str() + 10);
+        else
+            return false;
+        return true;
+    }
+
+    int run()
+    {
+        client.connect(true);
+        printf("%s: %s%s\n", answers < awaited ? "not logged in" : "logged in", reason.c_str(),
+               client.streamErrorText().empty() ? "" : (": " + client.streamErrorText()).c_str());
+        return answers < awaited || failed;
+    }
+
+  private:
+    Client client;
+    std::string reason;
+    size_t large = 0;
+    bool stay = false, any_certificate = false, failed = false;
+    int answers = 0;
+
+    bool mechanism(const char *name)
+    {
+        for (const auto &m : mechanisms)
+            if (strcmp(m.name, name) == 0) {
+                client.setSASLMechanisms(m.bit);
+                return true;
+            }
+        return false;
+    }
+
+    // gloox 1.0.24 does not hand on what Client::setCACerts() is given.
+    void trust(const std::string &server, const char *ca)
+    {
+        TLSDefault *tls = new TLSDefault(&client, server);
+
+        tls->init("", "", StringList(1, ca));
+        tls->setCACerts(StringList(1, ca));
+        client.setEncryptionImpl(tls);
+    }
+
+    void onConnect() override
+    {
+        JID self(client.jid().bare()), server(client.jid().server());
+
+        client.send(Message(Message::Chat, self, "Gr\xc3\xbc\xc3\x9f" "e"));
+        client.xmppPing(server, this);
+    }
+
+    void onDisconnect(ConnectionError e) override
+    {
+        reason = "gloox error " + std::to_string(e);
+        if (e == ConnStreamError)
+            reason += ", stream error " + std::to_string(client.streamError());
+        if (e == ConnAuthenticationFailed)
+            reason += ", authentication error " + std::to_string(client.authError());
+        failed = e != ConnUserDisconnected;
+    }
+
+    bool onTLSConnect(const CertInfo &info) override
+    {
+        if (info.status != CertOk)
+            printf("certificate: status %d\n", info.status);
+        return info.status == CertOk || any_certificate;
+    }
+
+    void answered()
+    {
+        if (++answers != awaited)
+            return;
+        puts("talked");
+        fflush(stdout);
+        if (large)
+            client.send(Message(Message::Chat, client.jid(), std::string(large, 'x')));
+        else if (!stay)
+            client.disconnect();
+    }
+
+    void handleMessage(const Message &m, MessageSession *) override
+    {
+        if (!m.body().empty())
+            answered();
+    }
+
+    void handleEvent(const Event &) override { answered(); }
+    void handleRoster(const Roster &) override { answered(); }
+
+    void handleLog(LogLevel, LogArea area, const std::string &text) override
+    {
+        fprintf(stderr, "%x %s\n", (unsigned)area, text.c_str());
+    }
+
+    void handleItemAdded(const JID &) override {}
+    void handleItemSubscribed(const JID &) override {}
+    void handleItemRemoved(const JID &) override {}
+    void handleItemUpdated(const JID &) override {}
+    void handleItemUnsubscribed(const JID &) override {}
+    void handleRosterPresence(const RosterItem &, const std::string &, Presence::PresenceType,
+                              const std::string &) override {}
+    void handleSelfPresence(const RosterItem &, const std::string &, Presence::PresenceType,
+                            const std::string &) override {}
+    bool handleSubscriptionRequest(const JID &, const std::string &) override { return false; }
+    bool handleUnsubscriptionRequest(const JID &, const std::string &) override { return false; }
+    void handleNonrosterPresence(const Presence &) override {}
+    void handleRosterError(const IQ &) override {}
+};
+
+int main(int argc, char **argv)
+{
+    if (argc < 6)
+        return 2;
+    alarm(limit_s);
+    Talk talk(JID(argv[1]), argv[2], argv[3], atoi(argv[4]), argv[5]);
+    for (int i = 6; i < argc; i++)
+        if (!talk.option(argv[i]))
+            return 2;
+    return talk.run();
+}

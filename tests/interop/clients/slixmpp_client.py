@@ -1,0 +1,98 @@
+"""A slixmpp client that logs in, talks and logs out.
+
+    slixmpp_client.py JID PASSWORD HOST PORT CA [OPTION...]
+
+Options: mechanism=NAME, no-tls, sm (stream management), resume (the connection is cut after the talk
+and the stream resumed), resume-after=SECONDS, large=BYTES (a message of that size before the
+logout), stay (no logout: wait for the end of the connection). Prints `talked` once
+all answers are there, and last what happened; exit status 0 if it logged in and out.
+"""
+
+import asyncio
+import logging
+import os
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+from client import Client, LoginFailed  # noqa: E402
+
+WAIT_S = 8
+
+
+class Talker:
+    def __init__(self, client, options):
+        self.client = client
+        self.options = options
+        self.talked = False
+        client.add_event_handler("stream_error", self._stream_error)
+        self.stream_error = None
+        if "no-tls" in options:
+            client.without_tls = True
+            client["feature_mechanisms"].unencrypted_plain = True
+            client["feature_mechanisms"].unencrypted_scram = True
+        if "sm" in options or "resume" in options:
+            client.register_plugin("xep_0198")
+
+    def _stream_error(self, error):
+        self.stream_error = error["condition"]
+
+    async def run(self, port):
+        client, options = self.client, self.options
+        try:
+            await client.log_in(port)
+        except LoginFailed:
+            await asyncio.sleep(0.2)  # what slixmpp still has to say
+            return f"not logged in: {client.tls_error or self.stream_error or 'refused or ended'}"
+        await client.get_roster(timeout=WAIT_S)
+        client.send_presence(pstatus="here")
+        await client.next_of(client.presences)
+        client.send_message(client.boundjid.bare, "Grüße", mtype="chat")
+        await client.next_of(client.messages)
+        await client.ask("get", "<ping xmlns='urn:xmpp:ping'/>", to=client.boundjid.host)
+        self.talked = True
+        print("talked", flush=True)
+        if "resume" in options:
+            await self._resume(port)
+        if "large" in options:
+            client.send_message(client.boundjid.bare, "x" * int(options["large"]), mtype="chat")
+        if "stay" in options or "large" in options:
+            await asyncio.wait_for(client.ended.wait(), WAIT_S)
+            await asyncio.sleep(0.2)
+            return f"ended: {self.stream_error or 'without a stream error'}"
+        await client.log_out()
+        return "logged out"
+
+    async def _resume(self, port):
+        """Cuts the connection, and takes up its stream (or a new one) with the next."""
+        client = self.client
+        came = asyncio.get_running_loop().create_future()
+        client.add_event_handler("session_resumed", lambda _: came.done() or
+                                 came.set_result("resumed"))
+        client.add_event_handler("session_start", lambda _: came.done() or came.set_result("new"))
+        client.transport.abort()
+        await asyncio.wait_for(client.ended.wait(), WAIT_S)
+        client.ended.clear()
+        await asyncio.sleep(float(self.options.get("resume-after", 0)))
+        client.connect(("127.0.0.1", port))
+        print(await asyncio.wait_for(came, WAIT_S), flush=True)
+        await client.ask("get", "<ping xmlns='urn:xmpp:ping'/>", to=client.boundjid.host)
+
+
+async def main(jid, password, _host, port, ca, *words):
+    options = dict(word.partition("=")[::2] for word in words)
+    client = Client(jid, password, ca, options.get("mechanism"), WAIT_S)
+    talker = Talker(client, options)
+    try:
+        print(await talker.run(int(port)))
+    finally:
+        client.close()
+    return 0 if talker.talked else 1
+
+
+if __name__ == "__main__":
+    if os.environ.get("VERBOSE"):
+        logging.basicConfig(level=logging.DEBUG)
+    else:
+        logging.disable(logging.CRITICAL)
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -1,0 +1,78 @@
+// An @xmpp/client that logs in, talks and logs out.
+//
+//   NODE_EXTRA_CA_CERTS=CA node xmppjs.mjs JID PASSWORD HOST PORT [OPTION...]
+//
+// Options: mechanism=NAME, anonymous, stay (no logout: wait for the end of the connection), resume
+// (after the talk the connection is cut and the stream resumed), resume-after=MILLISECONDS. Prints `talked` once all answers
+// are there, and last what happened; exit status 0 if it logged in and out.
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+
+// The package lies where NODE_PATH says, or in node_modules next to this file.
+const require = createRequire(import.meta.url);
+const { client, xml, jid } = await import(pathToFileURL(require.resolve("@xmpp/client")));
+
+const LIMIT_MS = 30000;
+const [me, password, host, port, ...options] = process.argv.slice(2);
+const wants = (name) => options.includes(name);
+const value = (name) => options.find((o) => o.startsWith(`${name}=`))?.split("=")[1];
+const mechanism = value("mechanism");
+const { local, domain, resource } = jid(me);
+let talked = false;
+
+function finish(text, status) {
+  console.log(`${talked ? "logged in" : "not logged in"}: ${text}`);
+  process.exit(status);
+}
+
+setTimeout(() => finish("took too long", 1), LIMIT_MS).unref();
+
+const credentials = wants("anonymous")
+  ? (authenticate) => authenticate({}, "ANONYMOUS")
+  : (authenticate, mechanisms) =>
+      authenticate({ username: local, password }, mechanism ?? mechanisms[0]);
+const entity = client({ service: `xmpp://${host}:${port}`, domain, resource, credentials });
+let problem = null;
+
+if (!wants("resume")) entity.reconnect.stop();
+if (value("resume-after")) entity.reconnect.delay = Number(value("resume-after"));
+entity.on("error", (error) => (problem ??= error));
+entity.on("disconnect", () => {
+  if (!wants("resume")) finish(problem?.message ?? "disconnected", 1);
+});
+
+const note = new Promise((resolve) => {
+  entity.on("stanza", (stanza) => {
+    if (stanza.is("message") && stanza.getChild("body")) resolve();
+  });
+});
+
+async function logOut() {
+  await entity.send(xml("presence", { type: "unavailable" }));
+  entity.removeAllListeners("disconnect");
+  await entity.stop();
+  finish("logged out", problem ? 1 : 0);
+}
+
+entity.once("online", async (address) => {
+  const { iqCaller } = entity;
+  const self = address.bare().toString();
+  const roster = iqCaller.get(xml("query", "jabber:iq:roster"));
+  await entity.send(xml("presence", {}, xml("status", {}, "here")));
+  await entity.send(xml("message", { to: self, type: "chat" }, xml("body", {}, "Grüße")));
+  await Promise.all([roster, note, iqCaller.get(xml("ping", "urn:xmpp:ping"), domain)]);
+  talked = true;
+  console.log("talked");
+  if (wants("resume")) {
+    const resumed = new Promise((resolve) => {
+      entity.streamManagement.once("resumed", () => resolve("resumed"));
+      entity.once("online", () => resolve("new"));
+    });
+    entity.socket.socket.destroy(); // the connection ends, the stream does not
+    console.log(await resumed);
+    await iqCaller.get(xml("ping", "urn:xmpp:ping"), domain);
+  }
+  if (!wants("stay")) await logOut();
+});
+
+entity.start().catch((error) => finish(error.message, 1));
