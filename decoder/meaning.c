@@ -17,7 +17,6 @@ void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char 
     sm_init(&m->sm, session, resumptions);
     sasl_init(&m->sasl);
     secrets_init(&m->secrets);
-    m->secrets.user = m->sasl.user;
     withhold_init(&m->withhold[0]);
     withhold_init(&m->withhold[1]);
     /* A masked secret may be shorter than its mask. */
@@ -199,8 +198,7 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
     ev->label = label_id(label);
     pair_note(&m->pair, it, ev->dir, n, now_us, ev->label, &notes->remarks);
     describe_item(it, &notes->facts);
-    sasl_item(&m->sasl, it, ev->dir, &notes->facts,
-              m->redact ? &m->secrets : NULL);
+    sasl_item(&m->sasl, it, ev->dir, &notes->facts, m->redact ? &m->secrets : NULL);
     if (sm_item(&m->sm, it, ev->dir, m->domain, &notes->facts, &notes->remarks)) {
         pair_missed(&m->pair, DIR_C2S); /* what the earlier session has open is answered here */
         pair_missed(&m->pair, DIR_S2C);

@@ -192,13 +192,26 @@ static const char *other_end(const struct item *it, enum dir dir)
     return address(it, dir == DIR_C2S ? "to" : "from");
 }
 
+/* A server before XMPP 1.0 may say no `to`: then any resource of the account is the client's. */
+static bool is_own_resource(const struct ends *e)
+{
+    size_t n = strcspn(e->other, "/");
+    char bare[1024];
+
+    if (*e->own || !e->other[n] || n >= sizeof bare)
+        return false;
+    memcpy(bare, e->other, n);
+    bare[n] = '\0';
+    return jid_same(bare, e->account);
+}
+
 /* RFC 6120 §8.1.2.1: who answers for the client's own account and its server. The client's full
  * address does, too, as RFC 3920 had it. While the account is unknown, all of the domain do, and
  * while that is, everybody. */
 static bool is_own_server(const struct ends *e)
 {
     if (!*e->other || jid_same(e->other, e->account) || jid_same(e->other, e->domain) ||
-        jid_same(e->other, e->own))
+        jid_same(e->other, e->own) || is_own_resource(e))
         return true;
     return !*e->account && (!*e->domain || jid_in(e->other, e->domain));
 }

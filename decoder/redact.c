@@ -202,8 +202,19 @@ static void learn_range(const char *p, const struct secret_range *range, struct 
     explicit_bzero(&r, sizeof r);
 }
 
+/* Legacy auth and registration name the user beside the password. */
+static void learn_name(const struct item *it, struct secrets *s)
+{
+    int i = item_find(it, 3, NULL, "username");
+
+    if (i >= 0)
+        secrets_name(s, it->node[i].text, it->node[i].text_len);
+}
+
 void redact_learn(const struct item *it, struct secrets *s)
 {
+    if (it->secrets)
+        learn_name(it, s);
     for (unsigned i = 0; i < it->secrets; i++) {
         enum secret_kind kind = it->secret[i].kind;
 

@@ -7,7 +7,6 @@
 #define NS_SASL2   "urn:xmpp:sasl:2"
 #define NS_BIND2   "urn:xmpp:bind:0"
 #define NS_FAST    "urn:xmpp:fast:0"
-#define NS_SM      "urn:xmpp:sm:3"
 #define NS_UPGRADE "urn:xmpp:sasl:upgrade:0"
 #define NS_SCRAM   "urn:xmpp:scram-upgrade:0"
 
@@ -26,7 +25,6 @@ static const struct {
     {2, NS_FAST, "fast", "count", "fast-count"},
     {2, NS_FAST, "fast", "invalidate", "fast-invalidate"},
     {2, NS_FAST, "token", "expiry", "token-expiry"},
-    {2, NS_SM, "resumed", "previd", "resumed"},
     {2, NS_SASL2, "authorization-identifier", NULL, "authorization-id"},
     {2, NS_SCRAM, "salt", NULL, "salt"},
     {2, NS_SCRAM, "salt", "iterations", "iterations"},

@@ -19,6 +19,7 @@ void sasl_set_user(const struct sasl_message *m, const char *p, size_t n)
         memcpy(m->s->user, p, n);
         m->s->user[n] = '\0';
     }
+    secrets_name(m->secrets, p, n);
     fact_add_bytes(m->facts, "user", p, n);
 }
 

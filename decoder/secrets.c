@@ -144,6 +144,30 @@ static bool is_known(const struct known *k, const char *p, size_t n)
     return false;
 }
 
+static bool is_name(const struct secrets *s, const char *p, size_t n)
+{
+    return strlen(s->name) == n && memcmp(s->name, p, n) == 0;
+}
+
+void secrets_name(struct secrets *s, const char *p, size_t n)
+{
+    const char *at = memchr(p, '@', n);
+    struct known *k = s ? s->known : NULL;
+
+    n = at ? (size_t)(at - p) : n;
+    if (!s || n == 0 || n >= sizeof s->name)
+        return;
+    memcpy(s->name, p, n);
+    s->name[n] = '\0';
+    for (unsigned i = 0; k && i < k->n; i++)
+        if (is_name(s, k->secret[i].form[0].p, k->secret[i].form[0].n)) {
+            forget(&k->secret[i]);
+            k->secret[i] = k->secret[--k->n];
+            set_pairs(k);
+            break;
+        }
+}
+
 /* Room for a new one; NULL if there is none. */
 static struct secret *place(struct known *k, bool login)
 {
@@ -157,17 +181,11 @@ static struct secret *place(struct known *k, bool login)
     return NULL;
 }
 
-/* With or without its domain. */
-static bool is_user(const struct secrets *s, const char *p, size_t n)
-{
-    return s->user && n && strncmp(s->user, p, n) == 0 && (!s->user[n] || s->user[n] == '@');
-}
-
 void secrets_learn(struct secrets *s, const char *p, size_t n, bool login)
 {
     struct secret new, *at;
 
-    if (!s || n < SECRET_MIN || is_blank(p, n) || is_user(s, p, n))
+    if (!s || n < SECRET_MIN || is_blank(p, n) || is_name(s, p, n))
         return;
     if (n > SECRET_MAX) {
         p += n - SECRET_MAX;

@@ -19,21 +19,27 @@
 #define SECRET_MAX  256 /* of a longer one its end, without which it is worth nothing */
 #define SECRET_WRITTEN_MAX (16u * SECRET_MAX) /* the longest way to write one that is looked for */
 
+#define SECRETS_NAME_MAX 64
+
 struct known; /* owned by its secrets */
 
 struct secrets {
     struct known *known; /* NULL while there are none */
-    const char *user;    /* borrowed: who logs in, "" while unknown; NULL: nobody */
     struct range shown;  /* of the item at hand: a SASL message that may stand as it was sent */
+    char name[SECRETS_NAME_MAX]; /* who logs in, without domain; "" while unknown */
 };
 
 void secrets_init(struct secrets *s);
 void secrets_free(struct secrets *s); /* can be used again */
 
-/* Remembers the secret `p`, unless it is the user's own name, which is no secret: masking it would
- * hide the account, and tell that its password is the same. When there are too many, a login's takes the place of one that is no
- * login's, else it is not learnt; nor is it without memory. `s` may be NULL: nothing is learnt. */
+/* Remembers the secret `p`, unless it is the user's own name. When there are too many, a login's
+ * takes the place of one that is no login's, else it is not learnt; nor is it without memory. `s`
+ * may be NULL: nothing is learnt. */
 void secrets_learn(struct secrets *s, const char *p, size_t n, bool login);
+
+/* The name (or bare address) of who logs in. It is no secret: a password that is the same is masked
+ * in its own places only, for elsewhere the mask would tell what it is. `s` may be NULL. */
+void secrets_name(struct secrets *s, const char *p, size_t n);
 
 /* Where in an item's XML a search stands: only texts and attributes' values are searched, so that
  * masking leaves well-formed what is. */

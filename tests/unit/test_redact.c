@@ -203,6 +203,40 @@ static bool holds(const struct secrets *s, const char *text)
     return secrets_hold(s, text, strlen(text));
 }
 
+/* A password that is the user's name is no secret elsewhere: there a mask would tell it. */
+static void test_name(void **state)
+{
+    static const char *const items[] = {
+        "<a><q xmlns='jabber:iq:register'><username>hunter2</username><password>hunter2</password>"
+        "</q></a>",
+        "<a><q xmlns='jabber:iq:register'><password>hunter2</password><username>hunter2@h</username>"
+        "</q></a>",
+    };
+    struct reader *r = reader_new();
+    struct secrets s;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 1u << 16);
+    secrets_init(&s);
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        redact(r, items[i], &s, &out);
+        assert_non_null(strstr(out.p, "<password>" X "</password>"));
+        assert_non_null(strstr(out.p, "<username>hunter2"));
+        assert_false(holds(&s, "hunter2@example.org"));
+        secrets_free(&s);
+    }
+    secrets_learn(&s, "hunter2", 7, true);
+    secrets_learn(&s, "hunter3", 7, true);
+    secrets_name(&s, "hunter2", 7);
+    assert_false(holds(&s, "hunter2"));
+    assert_true(holds(&s, "hunter3"));
+    secrets_free(&s);
+    secrets_name(NULL, "hunter2", 7);
+    buf_free(&out);
+    reader_free(r);
+}
+
 static void test_bounds(void **state)
 {
     char text[32], longer[400];
@@ -315,7 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_known),  cmocka_unit_test(test_learnt),
-        cmocka_unit_test(test_bounds), cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_name),   cmocka_unit_test(test_bounds), cmocka_unit_test(test_facts),
         cmocka_unit_test(test_unreadable),
     };
 
