@@ -414,14 +414,22 @@ static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t
     return used;
 }
 
-/* What a direction has begun and will not finish. */
+/* What a direction has begun and will not finish: it stopped, or a wrong end tag keeps it open. */
 static void flush_unfinished(struct decoder *d, enum dir dir)
 {
     struct way *w = &d->way[dir];
+    struct error e = {0};
+    bool wrong;
 
-    if (w->item.len)
-        violation(d, dir, ERR_INCOMPLETE, w->scan.offset - w->item.len, false, "", w->item.p,
+    if (w->item.len) {
+        wrong = w->stream.id && reader_begun(d->reader, &w->stream, w->item.p, w->item.len, &e) ==
+                                    ERR_NOT_WELL_FORMED;
+        if (wrong)
+            explain_error(d, w->item.p, w->item.len, &e);
+        violation(d, dir, wrong ? ERR_NOT_WELL_FORMED : ERR_INCOMPLETE,
+                  w->scan.offset - w->item.len, false, wrong ? e.detail : "", w->item.p,
                   w->item.len);
+    }
     buf_free(&w->item);
     w->flawed = false;
 }

@@ -475,6 +475,20 @@ int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_
     return 0;
 }
 
+int reader_begun(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                 struct error *e)
+{
+    struct parser *parser = parser_inside(r, st, e);
+    int err;
+
+    begin(r, p, n);
+    if (!parser)
+        return (int)(e ? e->code : ERR_NOMEM);
+    err = parse(r, parser, p, n, e);
+    parser->stream = 0; /* it stands inside an element that will not end */
+    return err;
+}
+
 int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                  struct error *e)
 {

@@ -89,6 +89,11 @@ int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_
 int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                  struct error *e) MUST_CHECK;
 
+/* Reads the beginning of an item whose end never came: 0 if it is well-formed as far as it goes.
+ * Same errors. A start tag that a wrong end tag closed for the scanner shows only here. */
+int reader_begun(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                 struct error *e) MUST_CHECK;
+
 /* Where the item that was not well-formed stops to be: an offset in its bytes. */
 size_t reader_error_at(const struct reader *r);
 

@@ -422,6 +422,8 @@ static void ended(struct story *s, const struct event *ev)
     story_set(s, "end.phase", end->phase);
     story_set(s, "end.detail", end->detail);
     story_set(s, "account", end->account);
+    if (s->login_us && !story_get(s, "jid")) /* a legacy login is told none (XEP-0078) */
+        story_set(s, "jid", end->account);
     if (!story_get(s, "left"))
         story_set(s, "left", side_name(end->by));
     requests(s, end);

@@ -16,7 +16,7 @@ import sys
 
 CLIENT, SERVER = "127.0.0.1:50000", "127.0.0.1:5222"
 WIRE = ("stream", "stanza", "space", "violation")
-TLS_FIELDS = "side ok version cipher group sni cert verify error".split()
+TLS_FIELDS = "side ok version cipher group sni cert verify error kind".split()
 NEGOTIABLE = re.compile(r"urn:ietf:params:xml:ns:xmpp-(tls|sasl)\b|urn:xmpp:sasl:2\b|"
                         r"http://jabber.org/features/iq-(auth|register)\b")
 NAMED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -119,6 +119,19 @@ def edits(records):
     return found
 
 
+def unfinished_first(records):
+    """What never ends is recorded when all is over: it goes to where it must have come, before the
+    stream error that answers it."""
+    records = list(records)
+    for late in [r for r in records if r.get("code") == "incomplete" and r["dir"] == "c2s"]:
+        error = next((i for i, r in enumerate(records) if r["n"] < late["n"] and
+                      r.get("dir") == "s2c" and r.get("xml", "").startswith("<stream:error")), None)
+        if error is not None:
+            records.remove(late)
+            records.insert(error, late | {"t": records[error]["t"]})
+    return records
+
+
 def line_of_edit(record, size):
     return (f"edit\t{record['dir']}\tbytes={size}\treason={field(record['reason'])}\t"
             f"sent={escape(sent_bytes(record))}")
@@ -145,6 +158,7 @@ def own_lines(record):
 def lines(records):
     """The case's lines for one session's records."""
     gate, edited = Gate(), edits(records)
+    records = unfinished_first(records)
 
     def time_of(record):
         return datetime.datetime.strptime(record["t"], "%Y-%m-%dT%H:%M:%S.%fZ")

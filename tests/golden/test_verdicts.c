@@ -112,19 +112,26 @@ static void sentences_are_well_formed(void **state)
         check_sentence(i, r);
 }
 
-/* Where the sentence is what another part of the program says in full, the cure is in that. */
-static bool is_quoted(const char *sentence)
+/* Is the key's value what another part of the program says in full, with a cure? */
+static bool is_told(const char *key, size_t n)
 {
-    size_t n = strcspn(sentence, "}");
     static const char *const ends[] = {".error", ".detail"};
 
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         size_t len = strlen(ends[i]);
 
-        if (*sentence == '{' && n > len && memcmp(sentence + n - len, ends[i], len) == 0)
-            return sentence[n + 1] == '\0' || sentence[n + 1] == '[';
+        if (n > len && memcmp(key + n - len, ends[i], len) == 0)
+            return true;
     }
     return false;
+}
+
+static bool is_quoted(const char *sentence)
+{
+    size_t n = strcspn(sentence, "}");
+
+    return *sentence == '{' && is_told(sentence + 1, n - 1) &&
+           (sentence[n + 1] == '\0' || sentence[n + 1] == '[');
 }
 
 static void failures_have_a_cure(void **state)
@@ -144,16 +151,20 @@ static void failures_have_a_cure(void **state)
 static void no_sentence_is_cut(void **state)
 {
     const struct verdict_row *r;
-    char long_value[STORY_FACT_MAX + 4], sentence[VERDICT_SENTENCE_MAX], whole[4 * VERDICT_SENTENCE_MAX];
+    char value[ERROR_DETAIL_MAX], sentence[VERDICT_SENTENCE_MAX], whole[4 * VERDICT_SENTENCE_MAX];
     struct story s;
     const char *key;
 
     (void)state;
     story_init(&s);
-    memset(long_value, 'x', sizeof long_value - 1);
-    long_value[sizeof long_value - 1] = '\0';
-    for (size_t i = 0; (key = story_key(i)) != NULL; i++)
-        story_set(&s, key, long_value);
+    memset(value, 'x', sizeof value);
+    for (size_t i = 0; (key = story_key(i)) != NULL; i++) {
+        size_t n = is_told(key, strlen(key)) ? sizeof value - 1 : STORY_FACT_MAX + 3;
+
+        value[n] = '\0';
+        story_set(&s, key, value);
+        value[n] = 'x';
+    }
     for (size_t i = 0; (r = verdict_row(i)) != NULL; i++) {
         verdict_write(&s, r->sentence, sentence, sizeof sentence);
         verdict_write(&s, r->sentence, whole, sizeof whole);

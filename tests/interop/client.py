@@ -90,10 +90,13 @@ class Client(ClientXMPP):
             self._run_out_filters.cancel()
 
 
-def tls_alert(port, domain, ca, wait_s):
+def tls_alert(port, domain, ca, wait_s, name=None, change=None):
     """A client that tells the other side why it does not trust it: asyncio's, and so slixmpp's,
-    close without an alert. Blocks; returns the error as the client sees it, None if there is
-    none."""
+    close without an alert. `name` is looked for in the certificate; `change` gets the context.
+    Blocks; returns the error as the client sees it, None if there is none."""
+    context = ssl.create_default_context(cafile=ca)
+    if change:
+        change(context)
     header = (f"<stream:stream to='{domain}' xmlns='jabber:client' version='1.0' "
               "xmlns:stream='http://etherx.jabber.org/streams'>")
     with socket.create_connection(("127.0.0.1", port), timeout=wait_s) as s:
@@ -106,7 +109,7 @@ def tls_alert(port, domain, ca, wait_s):
         s.sendall(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         until(b">")
         try:
-            ssl.create_default_context(cafile=ca).wrap_socket(s, server_hostname=domain).close()
+            context.wrap_socket(s, server_hostname=name or domain).close()
         except ssl.SSLError as error:
             return str(error)
     return None

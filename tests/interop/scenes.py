@@ -4,6 +4,7 @@ import asyncio
 import pathlib
 import ssl
 
+from client import tls_alert
 from prosody import free_port, make_ca, make_leaf, openssl
 from wire import STARTTLS, auth, header, plain
 
@@ -66,6 +67,9 @@ def both(add, name, what, **options):
 
 # ---- logins ----
 
+NO_SASL = '{ "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS" }'
+LEGACY_ALONE = {"modules": ["legacyauth"], "disable_sasl_mechanisms": NO_SASL}
+
 for server in "prosody", "ejabberd":
     for client in "slixmpp", "strophe", "xmppjs":
         login(f"{server}-{client}-login", "A login, roster, presence, a message to oneself, a ping, "
@@ -82,9 +86,13 @@ login("prosody-xmppjs-anonymous", "A login with ANONYMOUS.", "anonymous",
       server={"authentication": '"anonymous"', "accounts": ()})
 login("ejabberd-xmppjs-anonymous", "A login with ANONYMOUS.", "anonymous",
       server={"auth_method": "anonymous", "accounts": ()})
-login("prosody-strophe-legacy-auth", "A login before XMPP 1.0's way: jabber:iq:auth (XEP-0078).",
-      "legacy-auth", jid="alice@xmpp.example/desk", server={"modules": ["legacyauth"]})
-login("ejabberd-strophe-legacy-auth", "A login before XMPP 1.0's way: jabber:iq:auth (XEP-0078).",
+login("ejabberd-strophe-legacy-auth", "A client that may use jabber:iq:auth (XEP-0078) and uses SASL.",
+      "legacy-auth", jid="alice@xmpp.example/desk")
+for client in "strophe", "gloox":
+    login(f"prosody-{client}-legacy-auth", "A login before XMPP 1.0's way: jabber:iq:auth "
+          "(XEP-0078); the server offers no SASL.", "legacy-auth", jid="alice@xmpp.example/desk",
+          server=LEGACY_ALONE)
+login("ejabberd-gloox-legacy-auth", "A login before XMPP 1.0's way: jabber:iq:auth (XEP-0078).",
       "legacy-auth", jid="alice@xmpp.example/desk")
 login("prosody-strophe-no-tls", "A login with no TLS at all, which the server allows.", "no-tls",
       server={"c2s_require_encryption": "false", "allow_unencrypted_plain_auth": "true"})
@@ -140,6 +148,8 @@ login("ejabberd-gloox-wrong-password-digest-md5", "A wrong password, with DIGEST
 login("prosody-strophe-legacy-wrong-password", "A wrong password, with jabber:iq:auth.",
       "legacy-auth", jid="alice@xmpp.example/desk", password=WRONG, status=1,
       server={"modules": ["legacyauth"]})
+login("ejabberd-gloox-legacy-wrong-password", "A wrong password, with jabber:iq:auth.",
+      "legacy-auth", jid="alice@xmpp.example/desk", password=WRONG, status=1)
 login("ejabberd-strophe-legacy-wrong-password", "A wrong password, with jabber:iq:auth.",
       "legacy-auth", jid="alice@xmpp.example/desk", password=WRONG, status=1)
 
@@ -153,8 +163,7 @@ login("prosody-xmppjs-no-common-mechanism", "The server offers SCRAM-SHA-256 alo
       "does not know.", status=1,
       server={"disable_sasl_mechanisms": '{ "PLAIN", "SCRAM-SHA-1" }'})
 login("prosody-strophe-no-mechanism", "The server offers no mechanism at all.", status=1,
-      server={"disable_sasl_mechanisms": '{ "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", '
-                                         '"SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS" }'})
+      server={"disable_sasl_mechanisms": NO_SASL})
 
 login("ejabberd-gloox-channel-binding", "Channel binding (tls-unique) through a man in the middle: "
       "the server refuses.", status=1)
@@ -572,14 +581,17 @@ for client in "slixmpp", "strophe", "gloox", "xmppjs":
     scene(f"prosody-{client}-unknown-ca", "The client does not trust xmpptap's CA.")(untrusting)
 
 
-def handshake(name, what, change=None, looks_for=None):
-    """A client whose handshake fails."""
-    async def play(run, w):
-        error = await w.start_tls(run.ca, change=change, name=looks_for)
+def handshake(name, what, change=None, looks_for=None, distrusts=False):
+    """A client whose handshake fails, and which says so with an alert."""
+    async def play(run):
+        await run.serve()
+        await run.listen()
+        ca = run.server.ca if distrusts else run.ca
+        error = await asyncio.to_thread(tls_alert, run.tap.port, "xmpp.example", ca, run.wait_s,
+                                        looks_for, change)
         if not error:
             raise AssertionError("the handshake succeeded")
-        w.close()
-    wire(f"prosody-wire-{name}", what)(play)
+    scene(f"prosody-wire-{name}", what)(play)
 
 
 def old_tls(context):
@@ -599,10 +611,8 @@ handshake("bad-name", "A client that looks for another name in the certificate."
           looks_for="elsewhere.example")
 
 
-@wire("prosody-wire-unknown-ca-alert", "A client that tells why it does not trust xmpptap's CA.")
-async def unknown_ca_alert(run, w):
-    await w.start_tls(run.server.ca)
-    w.close()
+handshake("unknown-ca-alert", "A client that tells why it does not trust xmpptap's CA.",
+          distrusts=True)
 
 
 @wire("prosody-wire-no-handshake", "After <proceed/> the client never begins TLS.",

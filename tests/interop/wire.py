@@ -64,26 +64,12 @@ class Wire:
         self.send(data)
         return await self.until(*ends)
 
-    async def start_tls(self, ca, domain="xmpp.example", name=None, change=None):
-        """From the header on. `name` is looked for in the certificate; `change` gets the context.
-        Returns the error, None if there is none."""
+    async def secure(self, ca, domain="xmpp.example"):
+        """From the header on, up to the features inside TLS."""
         await self.ask(header(domain), "</stream:features>")
         await self.ask(STARTTLS, "/>", "</proceed>")
         context = ssl.create_default_context(cafile=ca)
-        if change:
-            change(context)
-        try:
-            await asyncio.wait_for(self.writer.start_tls(context, server_hostname=name or domain),
-                                   self.wait_s)
-        except (OSError, ssl.SSLError) as error:
-            return str(error)
-        return None
-
-    async def secure(self, ca, domain="xmpp.example"):
-        """Up to the features inside TLS."""
-        error = await self.start_tls(ca, domain)
-        if error:
-            raise AssertionError(error)
+        await asyncio.wait_for(self.writer.start_tls(context, server_hostname=domain), self.wait_s)
         return await self.ask(header(domain), "</stream:features>")
 
     async def log_in(self, ca, user, password, resource):

@@ -2,9 +2,9 @@
 //
 //   gloox JID PASSWORD HOST PORT CA [OPTION...]
 //
-// Options: no-tls, zlib, no-plus (no channel binding), mechanism=NAME (that one alone), large=BYTES
-// (a message of that size before the logout), stay (no logout: wait for the end of the connection),
-// ignore-certificate. Debian's gloox goes up to TLS 1.2. Prints `talked` once all answers are
+// Options: no-tls, zlib, legacy-auth (no SASL), no-plus (no channel binding), mechanism=NAME (that
+// one alone), large=BYTES (a message of that size before the logout), stay (no logout: wait for the
+// end of the connection), ignore-certificate. Debian's gloox goes up to TLS 1.2. Prints `talked` once all answers are
 // there, and last what happened; exit status 0 if it logged in and out.
 #include <cstdio>
 #include <cstdlib>
@@ -66,6 +66,8 @@ class Talk : public ConnectionListener,
             client.setTls(TLSDisabled);
         else if (o == "zlib")
             client.setCompression(true);
+        else if (o == "legacy-auth")
+            client.setSasl(false);
         else if (o == "no-plus")
             client.setSASLMechanisms(SaslMechAll & ~SaslMechScramSha1Plus);
         else if (o == "stay")
