@@ -9,10 +9,9 @@ import json
 import os
 import pathlib
 import re
-import signal
 import urllib.request
 
-from prosody import free_port, make_ca, make_leaf
+from prosody import Server, free_port, make_ca, make_leaf
 
 TEMPLATE = pathlib.Path(__file__).with_name("ejabberd.yml.in")
 ERL = "/usr/bin/erl"
@@ -30,7 +29,7 @@ def is_installed():
     return LIBS is not None and os.access(ERL, os.X_OK)
 
 
-class Ejabberd:
+class Ejabberd(Server):
     """`options` are names of DEFAULTS."""
 
     def __init__(self, folder, **options):
@@ -97,16 +96,3 @@ class Ejabberd:
     def disable(self, jid):
         user, host = jid.split("@")
         self.command("ban_account", user=user, host=host, reason="unpaid bills")
-
-    def kill(self):
-        self.process.kill()
-
-    async def stop(self):
-        """In an orderly way: connected clients are told."""
-        if self.process and self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(self.process.wait(), 20)
-            except asyncio.TimeoutError:
-                self.process.kill()
-                await self.process.wait()

@@ -9,6 +9,7 @@ import subprocess
 
 TEMPLATE = pathlib.Path(__file__).with_name("prosody.cfg.lua.in")
 START_S = 20
+STOP_S = 20
 TRIES = 5
 DEFAULTS = {"authentication": '"internal_plain"', "c2s_require_encryption": "true"}
 
@@ -43,7 +44,24 @@ def free_port():
         return s.getsockname()[1]
 
 
-class Prosody:
+class Server:
+    """A server's process: `process` is None before it is started."""
+
+    def kill(self):
+        self.process.kill()
+
+    async def stop(self):
+        """In an orderly way: connected clients are told."""
+        if self.process and self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self.process.wait(), STOP_S)
+            except asyncio.TimeoutError:
+                self.process.kill()
+                await self.process.wait()
+
+
+class Prosody(Server):
     """`modules` are loaded besides the usual ones; `settings` are options of Prosody, in Lua."""
 
     def __init__(self, folder, modules=(), **settings):
@@ -95,16 +113,3 @@ class Prosody:
                 return False
             await asyncio.sleep(0.02)
         return False
-
-    def kill(self):
-        self.process.kill()
-
-    async def stop(self):
-        """In an orderly way: connected clients are told."""
-        if self.process and self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(self.process.wait(), 10)
-            except asyncio.TimeoutError:
-                self.process.kill()
-                await self.process.wait()
