@@ -121,7 +121,8 @@ static void put_end(struct text *x, const struct event_end *end, bool verbose)
     if (!end->verdict || !*end->verdict)
         return;
     text_begin(x, TEXT_NOTE);
-    text_put(x, "verdict %s", end->verdict);
+    text_put(x, "verdict ");
+    text_captured(x, end->verdict);
     put_detail(x, end->sentence);
     text_end(x);
 }

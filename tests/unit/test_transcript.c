@@ -472,6 +472,17 @@ static const struct scene scenes[] = {
      "#-- tls server: handshake failed: unknown_ca, SNI a&#xD;\n"
      "#-- end: server: reset the connection, phase sasl\n"},
     {"an ordinary end says nothing", DOCUMENTED, {END("1", ERR_CLOSED)}, ""},
+    {"what an archive calls a verdict, an oddity and a session talks to no terminal",
+     DOCUMENTED,
+     {{WIRE(EVENT_STANZA, "1", DIR_S2C, "sm.resumed", "<a/>"),
+       .fact = (const struct event_fact[]){{"resumes", "x\x1b[2J\n####"}}, .facts = 1,
+       .remark = (const struct event_fact[]){{"odd\x1b", "words\n"}}, .remarks = 1},
+      {.kind = EVENT_END, .session = "1",
+       .u.end = {.by = SIDE_CLIENT, .code = ERR_CLOSED, .phase = "", .detail = "",
+                 .verdict = "\x1b[31m\n####x", .sentence = "\x1b#"}}},
+     "####server恢复会话\n<a/>\n\n#-- #0 is odd (odd&#x1B;): words&#xA;\n"
+     "#-- goes on with session x&#x1B;[2J&#xA;####\n"
+     "#-- end: client: closed the connection\n#-- verdict &#x1B;[31m&#xA;####x: &#x1B;#\n"},
     {"a violation's bytes stand behind a mark",
      DOCUMENTED,
      {BAD(DIR_S2C, "####a\n\n#b\xff", false), C2S("roster.request", ROSTER)},
