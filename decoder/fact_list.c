@@ -28,7 +28,7 @@ void fact_add_bytes(struct fact_list *l, const char *name, const char *p, size_t
     size_t len = nul ? (size_t)(nul - p) : n, kept = cut(p, len);
     char *at = l->bytes + l->used;
 
-    if (len == 0 || l->n == EVENT_FACTS_MAX || FACT_BYTES - l->used < kept + sizeof dots)
+    if (len == 0 || l->n == EVENT_FACTS_MAX || fact_get(l, name) || FACT_BYTES - l->used < kept + sizeof dots)
         return;
     memcpy(at, p, kept);
     if (kept < len) {

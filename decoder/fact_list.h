@@ -20,7 +20,8 @@ struct fact_list {
 
 void fact_init(struct fact_list *l);
 
-/* `name` is static. An empty value adds nothing. What is not UTF-8, and control characters, stay:
+/* `name` is static. An empty value adds nothing, nor does a name that the list has already: what was
+ * said first counts. What is not UTF-8, and control characters, stay:
  * whoever prints or writes escapes. */
 void fact_add(struct fact_list *l, const char *name, const char *value);
 void fact_add_bytes(struct fact_list *l, const char *name, const char *p, size_t n);

@@ -219,7 +219,7 @@ void meaning_done(struct meaning *m)
 void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
 {
     end->account = mask_text(m, *m->account ? m->account : m->domain);
-    end->mechanism = m->sasl.mechanism;
+    end->mechanism = mask_text(m, m->sasl.mechanism);
     end->resumes = m->sm.resumes;
     memcpy(end->stanzas, m->stanzas, sizeof end->stanzas);
     pair_end(&m->pair, now_us, end);

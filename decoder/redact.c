@@ -55,6 +55,23 @@ static const char *const headers[] = {"authorization", "cookie"};
 
 #define COUNT(rows) (sizeof(rows) / sizeof *(rows))
 
+/* What stands in or near all that the tables above name: in bytes that nobody can read as items,
+ * one of these, in either case, is reason enough to keep none. */
+static const char *const words[] = {
+    "passw", "passphrase", "secret", "token", "authorization", "cookie",
+    "xmpp-sasl", "xmpp:sasl", "iq:auth", "scram-upgrade",
+};
+
+bool redact_names(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < COUNT(words); k++)
+            if ((p[i] | 0x20) == *words[k] && n - i >= strlen(words[k]) &&
+                strncasecmp(p + i, words[k], strlen(words[k])) == 0)
+                return true;
+    return false;
+}
+
 static const char *attr_value(const char *const *attrs, const char *name)
 {
     for (; attrs && attrs[0]; attrs += 2)
@@ -240,7 +257,7 @@ static int mask_known(const struct secrets *s, struct secrets_walk *w, const cha
             err = buf_str(out, found.cdata ? "]]>" : "<![CDATA[");
         *at = from = found.to;
     }
-    return err;
+    return err ? err : secrets_lost(w) ? ERR_CAP : 0;
 }
 
 static bool is_shown(const struct secrets *s, const struct secret_range *r)

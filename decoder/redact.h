@@ -23,6 +23,10 @@ enum secret_kind redact_attr(const char *ns, const char *name, const char *attr)
 /* Learns what the item shows in clear, so that it is masked here and later. */
 void redact_learn(const struct item *it, struct secrets *s);
 
+/* Do these bytes, read as none of XML, name a place where secrets stand? */
+bool redact_names(const char *p, size_t n);
+#define REDACT_NAME_MAX 16 /* no such name is longer */
+
 /* Appends the item with its secrets and the known ones masked; nothing where it has none. Errors:
  * ERR_NOMEM, ERR_CAP. */
 int redact_item(const struct item *it, const struct secrets *s, struct buf *out) MUST_CHECK;

@@ -9,6 +9,7 @@
 #define ALIGNMENTS 3
 #define FORMS      (1 + ALIGNMENTS + 2) /* in clear, base64, hexadecimal in both cases */
 #define PAIR_BITS  4096
+#define STEPS_MAX  (4u << 20) /* for one search: beyond it, the bytes are made to cost too much */
 
 /* A way to write a secret. */
 struct form {
@@ -270,8 +271,8 @@ static bool is_cut(const char *p, size_t n, bool mark)
 }
 
 /* How many bytes at `p` are the form, with references and CDATA's marks in it; 0: they are not.
- * `*begun`: they are its beginning, and end before it does. */
-static size_t match_xml(const struct form *f, const char *p, size_t n, bool *begun)
+ * `*begun`: they are its beginning, and end before it does. Each byte looked at is one of `*steps`. */
+static size_t match_xml(const struct form *f, const char *p, size_t n, bool *begun, unsigned *steps)
 {
     size_t i = 0, k = 0;
 
@@ -280,6 +281,7 @@ static size_t match_xml(const struct form *f, const char *p, size_t n, bool *beg
         char c[4];
         size_t len, used;
 
+        ++*steps;
         if (k && begins(p + i, n - i, "<![CDATA["))
             i += 9;
         if (k && begins(p + i, n - i, "]]>"))
@@ -307,18 +309,37 @@ static bool is_digit64(char c)
     return c && memchr(base64_digits, c, sizeof base64_digits - 1);
 }
 
+/* The same where nothing but the form's own bytes can stand, which is soon told. */
+static size_t match_form(const struct form *f, const char *p, size_t n, bool *begun,
+                         unsigned *steps)
+{
+    size_t len = n < f->n ? n : f->n;
+    bool same;
+
+    *begun = false;
+    if (*p != *f->p && *p != '&')
+        return 0;
+    same = memcmp(p, f->p, len) == 0;
+    *begun = same && n < f->n;
+    if (same)
+        return n < f->n ? 0 : f->n;
+    if (!memchr(p, '&', len) && !memchr(p, '<', len) && !memchr(p, ']', len)) {
+        *steps += len / 64;
+        return 0;
+    }
+    return match_xml(f, p, n, begun, steps);
+}
+
 /* Does a form stand at `at`? */
 static bool match(const struct known *k, const char *p, size_t from, size_t at, size_t to,
-                  struct secrets_found *found)
+                  struct secrets_found *found, unsigned *steps)
 {
     for (unsigned i = 0; i < k->n; i++)
         for (unsigned j = 0; j < FORMS; j++) {
             const struct form *f = &k->secret[i].form[j];
             bool begun;
-            size_t n = match_xml(f, p + at, to - at, &begun);
+            size_t n = match_form(f, p + at, to - at, &begun, steps);
 
-            if (!n && to - at >= f->n && memcmp(p + at, f->p, f->n) == 0)
-                n = f->n; /* it looks like a reference, in CDATA or no XML */
             if (!n)
                 continue;
             *found = (struct secrets_found){.from = at, .to = at + n};
@@ -380,36 +401,45 @@ bool secrets_find(const struct secrets *s, struct secrets_walk *w, const char *p
     const struct known *k = s->known;
     bool open;
 
-    for (size_t i = from; k && i < to;) {
+    for (size_t i = from; k && i < to && w->steps < STEPS_MAX;) {
         unsigned pair = pair_of((unsigned char)p[i], i + 1 < to ? (unsigned char)p[i + 1] : 0);
         struct secrets_walk next = *w;
         size_t used = step(&next, p + i, to - i, &open);
 
         if (open && (p[i] == '&' || k->pairs[pair / 8] >> pair % 8 & 1) &&
-            match(k, p, from, i, to, found)) {
+            match(k, p, from, i, to, found, &w->steps)) {
             found->cdata = w->cdata;
             if (walk_to(w, p, i, found->to))
                 return true;
         }
+        next.steps = w->steps;
         *w = next;
         i += used;
     }
     return false;
 }
 
+bool secrets_lost(const struct secrets_walk *w)
+{
+    return w->steps >= STEPS_MAX;
+}
+
 size_t secrets_begun(const struct secrets *s, const char *p, size_t from, size_t to)
 {
     const struct known *k = s->known;
+    unsigned steps = 0;
     size_t at = to - from > SECRET_WRITTEN_MAX ? to - SECRET_WRITTEN_MAX : from;
 
-    for (; k && at < to; at++)
+    for (size_t first = at; k && at < to; at++)
         for (unsigned i = 0; i < k->n; i++)
             for (unsigned j = 0; j < FORMS; j++) {
                 const struct form *f = &k->secret[i].form[j];
-                bool begun = to - at < f->n && memcmp(p + at, f->p, to - at) == 0;
+                bool begun;
 
-                if (begun || (match_xml(f, p + at, to - at, &begun) == 0 && begun))
+                if (match_form(f, p + at, to - at, &begun, &steps) == 0 && begun)
                     return at;
+                if (steps >= STEPS_MAX / 4)
+                    return first;
             }
     return to;
 }
@@ -419,12 +449,26 @@ bool secrets_hold(const struct secrets *s, const char *p, size_t n)
     struct secrets_walk w = {.raw = true};
     struct secrets_found found;
 
-    return s && secrets_find(s, &w, p, 0, n, &found);
+    return s && (secrets_find(s, &w, p, 0, n, &found) || secrets_lost(&w));
+}
+
+/* A value that was cut may have been cut within a secret. */
+static bool ends_in_secret(const struct secrets *s, const char *value, size_t n)
+{
+    static const char dots[] = "...";
+    size_t tail = sizeof dots - 1;
+
+    if (n < FACT_VALUE_MAX - 4)
+        return false;
+    if (memcmp(value + n - tail, dots, tail) == 0)
+        n -= tail;
+    return secrets_begun(s, value, 0, n) < n;
 }
 
 void secrets_hide(const struct secrets *s, struct fact_list *l)
 {
     for (unsigned i = 0; s->known && i < l->n; i++)
-        if (secrets_hold(s, l->fact[i].value, strlen(l->fact[i].value)))
+        if (secrets_hold(s, l->fact[i].value, strlen(l->fact[i].value)) ||
+            ends_in_secret(s, l->fact[i].value, strlen(l->fact[i].value)))
             l->fact[i].value = REDACTED;
 }

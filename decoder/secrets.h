@@ -47,6 +47,7 @@ struct secrets_walk {
     bool raw;   /* these bytes are no XML: all of them are searched */
     bool tag, cdata;
     char quote; /* in a tag: the open attribute's quote, or 0 */
+    unsigned steps; /* what the search has cost so far */
 };
 
 struct secrets_found {
@@ -57,6 +58,10 @@ struct secrets_found {
 /* The first known secret in [from, to) of `p`. The walk goes on behind it, or to `to`. */
 bool secrets_find(const struct secrets *s, struct secrets_walk *w, const char *p, size_t from,
                   size_t to, struct secrets_found *found);
+
+/* The search was given up: bytes made to look like secrets cost too much. What is behind its last
+ * find is not searched, and must not be shown. */
+bool secrets_lost(const struct secrets_walk *w);
 
 /* Where at the end of [from, to) a known secret may have begun whose rest would come next; `to` if
  * nowhere. */

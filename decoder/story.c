@@ -313,13 +313,26 @@ static void answered(struct story *s, const struct event *ev)
     set_fact(s, "iq.condition", event_fact(ev, "condition"));
 }
 
+/* Who is logged in may try again what makes a login: whatever comes of it, that one stands. */
+static bool is_of_login(const char *label)
+{
+    static const char *const labels[] = {"sasl.*", "sasl2.*", "legacy.*", "bind.*", "tls.*"};
+
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++)
+        if (label_matches(labels[i], label))
+            return true;
+    return false;
+}
+
 static void wire(struct story *s, const struct event *ev)
 {
     if (!ev->label)
         return;
-    if (s->login_us)
-        answered(s, ev);
-    apply(s, ev);
+    if (!s->login_us || !is_of_login(ev->label)) {
+        if (s->login_us)
+            answered(s, ev);
+        apply(s, ev);
+    }
     if (!s->login_us && story_get(s, "bound"))
         s->login_us = ev->time_us;
     if (ev->closing) { /* who was the first to say goodbye? */

@@ -4,8 +4,6 @@
 
 #include "redact.h"
 
-#define WORD     "assword" /* with either first letter */
-#define WORD_LEN (sizeof WORD - 1)
 #define TAIL_MAX SECRET_WRITTEN_MAX
 #define CHANCE   2 /* so many bytes like a secret's first ones are no sign of it: they may be shown */
 
@@ -25,7 +23,7 @@ void withhold_free(struct withhold *w)
 
 bool withhold_suspects(const struct secrets *s, const char *p, size_t n)
 {
-    return (n && memmem(p, n, WORD, WORD_LEN)) || secrets_hold(s, p, n);
+    return redact_names(p, n) || secrets_hold(s, p, n);
 }
 
 /* Masks what is known in `all`, whose first `old` bytes were dealt with before, and what may be the
@@ -46,6 +44,8 @@ static int mask(struct withhold *w, const struct secrets *s, const struct buf *a
         from = found.to;
         at = from > at ? from : at;
     }
+    if (!err && secrets_lost(&walk))
+        err = ERR_CAP;
     begun = secrets_begun(s, all->p, from, all->len);
     w->masked = all->len - begun;
     if (all->len - begun <= CHANCE)
@@ -60,7 +60,7 @@ static int mask(struct withhold *w, const struct secrets *s, const struct buf *a
 /* Keeps the end of `all`: what is masked of it, and where the word may begin. */
 static int keep_tail(struct withhold *w, const struct buf *all)
 {
-    size_t n = w->masked > WORD_LEN ? w->masked : WORD_LEN;
+    size_t n = w->masked > REDACT_NAME_MAX ? w->masked : REDACT_NAME_MAX;
 
     n = n < all->len ? n : all->len;
     w->tail.len = 0;
@@ -81,7 +81,7 @@ bool withhold_bytes(struct withhold *w, const struct secrets *s, bool more, cons
     err = buf_add(&all, w->tail.p, old);
     if (!err)
         err = buf_add(&all, p, n);
-    if (!err && all.len && memmem(all.p, all.len, WORD, WORD_LEN))
+    if (!err && redact_names(all.p, all.len))
         w->suspect = true;
     if (!err && all.len && !w->suspect)
         err = mask(w, s, &all, old, out);
