@@ -12,6 +12,8 @@
 #define BAR       24          /* columns of the waterfall */
 #define TEXT_MAX  (1u << 20)  /* one session's narrative */
 #define WHAT_MAX  (VERDICT_SENTENCE_MAX + 64)
+#define PIECE     (64u << 10) /* text that is printed before more is made */
+#define WAIT_MAX  (INT64_MAX / 2)
 #define QUICK_US  500         /* a wait shorter than this is not worth a figure */
 
 /* Who a line is of: `who` waited for by the other side while it took its time. */
@@ -31,7 +33,7 @@ struct explain {
     void *arg;
     enum label_language language;
     bool open;          /* a session's events have come */
-    char session[64];
+    char *session;      /* its id, owned; NULL without memory */
     char upstream[256], client[80], account[256];
     int64_t begin_us, end_us, last_us[3];
     int64_t waited_us[3]; /* for the client, for the server */
@@ -39,6 +41,7 @@ struct explain {
     struct line *lines;
     unsigned n;
     uint64_t more;      /* lines that found no room */
+    bool printed;       /* another session stands before */
     struct buf text;
 };
 
@@ -169,11 +172,13 @@ static void add_line(struct explain *x, const struct event *ev, enum side who, s
     const char *label = ev->label ? ev->label : "";
     enum side other = who == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
     int64_t since = x->last_us[other] > x->last_us[who] ? x->last_us[other] : 0;
+    int64_t wait = 0;
     struct line *l;
 
     if (ev->kind == EVENT_TLS) /* both took part; the peer's flight is what was waited for */
         since = x->end_us;
-
+    if (since && who != SIDE_PROXY && ev->time_us > since) /* a clock may be set back */
+        wait = ev->time_us - since;
     if (x->n && joins(&x->lines[x->n - 1], ev, who, what)) {
         x->lines[x->n - 1].time_us = ev->time_us;
     } else if (x->n == EXPLAIN_LINES || buf_add(what, "", 1)) {
@@ -183,13 +188,12 @@ static void add_line(struct explain *x, const struct event *ev, enum side who, s
         l = &x->lines[x->n++];
         *l = (struct line){.time_us = ev->time_us, .who = who, .times = 1, .n = ev->n,
                            .header = ev->kind == EVENT_STREAM && !ev->closing};
-        if (since && who != SIDE_PROXY)
-            l->wait_us = ev->time_us - since;
+        l->wait_us = wait;
         snprintf(l->label, sizeof l->label, "%s", label);
         l->what = what->p;
     }
-    if (since && who != SIDE_PROXY)
-        x->waited_us[who] += ev->time_us - since;
+    if (x->waited_us[who] < WAIT_MAX)
+        x->waited_us[who] += wait;
     if (who != SIDE_PROXY)
         x->last_us[who] = ev->time_us;
     x->end_us = ev->time_us;
@@ -250,20 +254,22 @@ static void print_wait(struct buf *b, const struct line *l)
         return;
 }
 
+static int64_t column(const struct explain *x, int64_t time_us)
+{
+    int64_t whole = x->end_us > x->begin_us ? x->end_us - x->begin_us : 1;
+    int64_t at = (time_us - x->begin_us) * BAR / whole;
+
+    return at < 0 ? 0 : at >= BAR ? BAR - 1 : at;
+}
+
 /* Where in the session's time it lies: `=` the server took its time, `-` the client. */
 static void print_bar(struct buf *b, const struct explain *x, const struct line *l)
 {
-    int64_t whole = x->end_us > x->begin_us ? x->end_us - x->begin_us : 1;
-    int64_t from = (l->time_us - l->wait_us - x->begin_us) * BAR / whole;
-    int64_t to = (l->time_us - x->begin_us) * BAR / whole;
+    int64_t from = column(x, l->time_us - l->wait_us), to = column(x, l->time_us);
     char bar[BAR + 1];
 
     memset(bar, ' ', BAR);
     bar[BAR] = '\0';
-    if (to >= BAR)
-        to = BAR - 1;
-    if (from > to || l->wait_us == 0)
-        from = to;
     for (int64_t i = from; i <= to; i++)
         bar[i] = l->wait_us < QUICK_US ? '.' : l->who == SIDE_CLIENT ? '-' : '=';
     if (buf_printf(b, "|%s| ", bar))
@@ -294,7 +300,7 @@ static void print_head(struct buf *b, const struct explain *x)
 
     if (gmtime_r(&t, &tm))
         strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
-    put_captured(b, "session %s", x->session);
+    put_captured(b, "session %s", x->session ? x->session : "");
     put_captured(b, ", %s", when);
     put_captured(b, *x->account ? ", %s" : "%s", x->account);
     put_captured(b, ", %s", x->client);
@@ -318,7 +324,10 @@ static void print_sums(struct buf *b, const struct explain *x)
                          x->waited_us[SIDE_SERVER] / 1000 % 1000,
                          x->waited_us[SIDE_CLIENT] / 1000000,
                          x->waited_us[SIDE_CLIENT] / 1000 % 1000);
-    if (!err && unanswered && buf_printf(b, "%s.\n", unanswered))
+    if (err || !unanswered)
+        return;
+    put_captured(b, "%s.", unanswered); /* labels of an archive may be anything */
+    if (buf_str(b, "\n"))
         return;
 }
 
@@ -334,19 +343,32 @@ static void print_verdict(struct buf *b, const struct explain *x)
         return;
 }
 
+/* What was made so far, unless it is little and more is to come. */
+static int print_piece(struct explain *x, size_t at_least)
+{
+    int err = 0;
+
+    if (x->text.len >= at_least)
+        err = x->print(x->arg, x->text.p, x->text.len);
+    if (err || x->text.len >= at_least)
+        buf_free(&x->text);
+    return err;
+}
+
 static int print_session(struct explain *x)
 {
     struct buf *b = &x->text;
-    int err;
+    int err = x->printed ? buf_str(b, "\n") : 0;
 
+    x->printed = true;
     print_head(b, x);
-    for (unsigned i = 0; i < x->n; i++)
+    for (unsigned i = 0; i < x->n && !err; i++) {
         print_line(b, x, &x->lines[i]);
+        err = print_piece(x, PIECE);
+    }
     print_sums(b, x);
     print_verdict(b, x);
-    err = x->print(x->arg, b->p, b->len);
-    buf_free(b);
-    return err;
+    return err ? err : print_piece(x, 1);
 }
 
 /* ---- the sink ---- */
@@ -358,6 +380,8 @@ static void forget(struct explain *x)
     x->n = 0;
     x->more = 0;
     x->open = false;
+    free(x->session);
+    x->session = NULL;
     *x->account = *x->client = *x->upstream = '\0';
     memset(x->last_us, 0, sizeof x->last_us);
     memset(x->waited_us, 0, sizeof x->waited_us);
@@ -370,14 +394,16 @@ static int explain_event(struct sink *sink, const struct event *ev)
     const char *jid;
     int err = 0;
 
-    if (x->open && strcmp(x->session, ev->session) != 0) { /* it was cut off */
+    if (x->open && (!x->session || strcmp(x->session, ev->session) != 0)) { /* it was cut off */
         err = print_session(x);
         forget(x);
     }
     if (!x->open) {
         x->open = true;
         x->begin_us = x->end_us = ev->time_us;
-        snprintf(x->session, sizeof x->session, "%s", ev->session);
+        x->session = strdup(ev->session);
+        if (!x->session)
+            err = ERR_NOMEM;
     }
     story_event(&x->story, ev);
     if (ev->kind == EVENT_SESSION) {
@@ -388,7 +414,7 @@ static int explain_event(struct sink *sink, const struct event *ev)
     jid = story_get(&x->story, "jid") ? story_get(&x->story, "jid") : story_get(&x->story, "account");
     if (jid)
         snprintf(x->account, sizeof x->account, "%s", jid);
-    if (ev->kind != EVENT_END)
+    if (ev->kind != EVENT_END || err)
         return err;
     err = print_session(x);
     forget(x);

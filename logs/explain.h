@@ -12,7 +12,8 @@
 
 #define EXPLAIN_LINES 400
 
-/* Prints one piece of text, complete lines: 0, or an error code. */
+/* Prints the next piece of text, whole lines: 0, or an error code. Sessions are parted by a blank
+ * line. */
 typedef int explain_print(void *arg, const char *p, size_t n);
 
 /* NULL without memory. */

@@ -28,17 +28,9 @@ static int on_event(void *arg, const struct event *ev)
     return s->event(s, ev);
 }
 
-struct printed {
-    bool any;
-};
-
 static int print(void *arg, const char *p, size_t n)
 {
-    struct printed *printed = arg;
-
-    if (printed->any)
-        putchar('\n');
-    printed->any = true;
+    (void)arg;
     return fwrite(p, 1, n, stdout) == n && fflush(stdout) == 0 ? 0 : ERR_IO;
 }
 
@@ -46,7 +38,6 @@ static int run(int argc, char **argv, const struct command *c)
 {
     struct explain_options o = {0};
     struct store_session **list = NULL;
-    struct printed printed = {false};
     struct error e = {0};
     struct store st;
     struct sink *s;
@@ -58,7 +49,7 @@ static int run(int argc, char **argv, const struct command *c)
         return status;
     store_init(&st);
     status = reading_select(&st, &o.reading, argc - rest, argv + rest, &list, &count);
-    s = status || !count ? NULL : explain_new(languages[o.labels], print, &printed);
+    s = status || !count ? NULL : explain_new(languages[o.labels], print, NULL);
     for (size_t i = 0; s && i < count && !err; i++)
         err = store_read(&st, list[i], on_event, s, &e);
     if (s && s->close(s) && !err)

@@ -12,6 +12,7 @@
 
 #define CELL_MAX 64  /* characters of a cell that others stand behind */
 #define LINE_MAX (1u << 20)
+#define JSON_MAX (512u << 20) /* an archive's line is at most 64 MiB, and each byte six */
 
 struct list_options {
     struct reading_options reading;
@@ -193,19 +194,21 @@ static void put_text(struct buf *b, const char *name, const char *value)
 
 static int print_json(const struct store_session *s)
 {
+    int64_t before = s->begin_us % 1000000; /* its second began so long before; also before 1970 */
+    int64_t begin_us = s->begin_us - (before < 0 ? before + 1000000 : before);
     struct buf b;
     int err;
 
-    buf_init(&b, LINE_MAX);
+    buf_init(&b, JSON_MAX);
     err = buf_str(&b, "{\"session\":");
     if (!err)
         err = json_string_write(&b, s->id, strlen(s->id));
     if (!err)
         err = buf_str(&b, ",\"start\":\"");
-    put_time(&b, s->begin_us, "%Y-%m-%dT%H:%M:%S", false);
+    put_time(&b, begin_us, "%Y-%m-%dT%H:%M:%S", false);
     if (!err)
         err = buf_printf(&b, ".%06" PRId64 "Z\",\"length_us\":%" PRId64 ",\"records\":%" PRIu64,
-                         s->begin_us % 1000000, s->end_us - s->begin_us, s->records);
+                         s->begin_us - begin_us, s->end_us - s->begin_us, s->records);
     put_text(&b, "account", s->account);
     put_text(&b, "server", s->server);
     put_text(&b, "tls", s->tls);

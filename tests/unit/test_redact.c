@@ -290,6 +290,35 @@ static void test_facts(void **state)
     secrets_free(&s);
 }
 
+/* Bytes made so that each of them looks like the beginning of eight secrets are not searched to
+ * their end, and count as if they held one. */
+static void test_cost(void **state)
+{
+    static char body[250000];
+    struct secrets_walk w = {.raw = true};
+    struct secrets_found found;
+    struct secrets s;
+    char secret[256];
+
+    (void)state;
+    secrets_init(&s);
+    memset(secret, 'a', sizeof secret);
+    for (char c = '0'; c < '8'; c++) {
+        secret[sizeof secret - 1] = c;
+        secrets_learn(&s, secret, sizeof secret, true);
+    }
+    memset(body, 'b', sizeof body);
+    assert_false(secrets_find(&s, &w, body, 0, sizeof body, &found));
+    assert_false(secrets_lost(&w));
+    memset(body, 'a', sizeof body);
+    for (size_t i = 200; i + 5 < sizeof body; i += 200)
+        memcpy(body + i, "&#97;", 5);
+    assert_false(secrets_find(&s, &w, body, 0, sizeof body, &found));
+    assert_true(secrets_lost(&w));
+    assert_true(secrets_hold(&s, body, sizeof body));
+    secrets_free(&s);
+}
+
 /* ---- bytes that are no items ---- */
 
 static const struct {
@@ -350,7 +379,7 @@ int main(void)
         cmocka_unit_test(test_places), cmocka_unit_test(test_limits),
         cmocka_unit_test(test_known),  cmocka_unit_test(test_learnt),
         cmocka_unit_test(test_name),   cmocka_unit_test(test_bounds), cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_cost),   cmocka_unit_test(test_unreadable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
