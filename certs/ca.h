@@ -28,8 +28,9 @@ void ca_free(struct ca *ca);
 const char *ca_path(const struct ca *ca);
 X509 *ca_certificate(const struct ca *ca);
 
-/* A server-side context that shows a leaf for `domain` with DNS SANs of `domain` and of
- * `upstream` (NULL allowed: its DNS SANs are copied in, at most 100). Returns a new reference
+/* A server-side context that shows a leaf for `domain` with SANs of `domain`: DNS, SRVName
+ * (_xmpp-client, RFC 4985) and xmppAddr; and with the DNS SANs of `upstream` (NULL allowed; at most
+ * 100). Returns a new reference
  * (SSL_CTX_free it), or NULL with `e` filled (ERR_CA, ERR_NOMEM). A domain that is no DNS name
  * (an IP address) gets an IP SAN. TLS 1.2 and 1.3. RFC 6125, RFC 6120 §13.7.1. */
 SSL_CTX *ca_leaf_context(struct ca *ca, const char *domain, X509 *upstream, struct error *e);

@@ -1,8 +1,11 @@
 #include "cert.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include <idn2.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -189,5 +192,29 @@ const char *cert_printable(char *out, size_t size, const char *p, size_t n)
         n -= step;
     }
     out[len] = '\0';
+    return out;
+}
+
+const char *cert_a_labels(const char *domain, char *out, size_t size)
+{
+    char *a = NULL;
+    bool found = idn2_to_ascii_8z(domain, &a, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK;
+
+    snprintf(out, size, "%s", found ? a : domain);
+    idn2_free(a);
+    return out;
+}
+
+const char *cert_u_labels(const char *domain, char *out, size_t size)
+{
+    char *u = NULL, *back = NULL;
+    /* There and back: punycode can spell what is no domain name at all. */
+    bool found = idn2_to_unicode_8z8z(domain, &u, 0) == IDN2_OK &&
+                 idn2_to_ascii_8z(u, &back, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK &&
+                 strcasecmp(back, domain) == 0;
+
+    snprintf(out, size, "%s", found ? u : domain);
+    idn2_free(u);
+    idn2_free(back);
     return out;
 }

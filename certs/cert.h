@@ -1,4 +1,4 @@
-/* cert.h: making one certificate, and showing parts of one to people. Internal to certs/.
+/* cert.h: making one certificate, and showing parts of one to people.
  *
  * Extensions are built as structures, never parsed from configuration text: a domain comes from
  * the network, and in text "a,DNS:b" would become two names. Any thread; no state.
@@ -17,6 +17,7 @@
 #define DAY_S         86400
 #define CERT_CN_MAX   64 /* characters; ub-common-name, RFC 5280 appendix A */
 #define CERT_DATE_MAX 32
+#define SRV_PREFIX    "_xmpp-client." /* of an SRVName, RFC 4985 */
 
 struct cert_request {
     const char *cn;             /* UTF-8, at most CERT_CN_MAX characters; NULL: empty subject */
@@ -41,5 +42,10 @@ const char *cert_date(const ASN1_TIME *t, char out[CERT_DATE_MAX]);
 /* The `n` bytes at `p` as text for a message: what is no visible UTF-8 (control characters, text
  * direction marks) becomes `?`, what does not fit `size` ends in "...". Returns `out`. */
 const char *cert_printable(char *out, size_t size, const char *p, size_t n);
+
+/* An internationalized domain in A-labels, as DNS has it, and in U-labels, as XMPP has it (RFC 5890
+ * §2.3.2.1, RFC 7622 §3.2); any other as it is, and so one that has no such form. Return `out`. */
+const char *cert_a_labels(const char *domain, char *out, size_t size);
+const char *cert_u_labels(const char *domain, char *out, size_t size);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,22 +102,21 @@ static GENERAL_NAME *new_string_name(int gen, int string, const void *p, size_t 
     return g;
 }
 
-/* RFC 6120 §13.7.1.4. */
-static GENERAL_NAME *new_xmpp_addr(const char *p, size_t n)
+static GENERAL_NAME *new_other_name(int nid, int string, const void *p, size_t n)
 {
     GENERAL_NAME *g = GENERAL_NAME_new();
     ASN1_TYPE *value = ASN1_TYPE_new();
-    ASN1_UTF8STRING *s = ASN1_UTF8STRING_new();
+    ASN1_STRING *s = ASN1_STRING_type_new(string);
 
     if (!g || !value || !s || !ASN1_STRING_set(s, p, (int)n))
         goto fail;
-    ASN1_TYPE_set(value, V_ASN1_UTF8STRING, s);
+    ASN1_TYPE_set(value, string, s);
     s = NULL;
-    if (!GENERAL_NAME_set0_othername(g, OBJ_nid2obj(NID_XmppAddr), value))
+    if (!GENERAL_NAME_set0_othername(g, OBJ_nid2obj(nid), value))
         goto fail;
     return g;
 fail:
-    ASN1_UTF8STRING_free(s);
+    ASN1_STRING_free(s);
     ASN1_TYPE_free(value);
     GENERAL_NAME_free(g);
     return NULL;
@@ -140,43 +140,73 @@ static size_t parse_address(const char *text, size_t n, unsigned char ip[16])
     return inet_pton(AF_INET6, bare, ip) == 1 ? 16 : 0;
 }
 
-/* The SAN that says `domain`; `text` gets the domain as it stands there. */
-static GENERAL_NAME *domain_name(const char *domain, char text[LEAF_DOMAIN_MAX + 1],
-                                 struct error *e)
+/* Takes `g`, NULL without memory. */
+static bool add_name(GENERAL_NAMES *names, GENERAL_NAME *g)
+{
+    if (g && sk_GENERAL_NAME_push(names, g) > 0)
+        return true;
+    GENERAL_NAME_free(g);
+    return false;
+}
+
+/* A DNS name three times: as TLS has it, as a client's service of that name (RFC 4985, RFC 6120
+ * §13.7.1.2.1), and as a JID's domain (§13.7.1.4). */
+static bool add_domain(GENERAL_NAMES *names, const char *dns)
+{
+    static const char service[] = SRV_PREFIX;
+    char srv[sizeof service + DNS_NAME_MAX], jid[LEAF_DOMAIN_MAX + 1];
+    int n = snprintf(srv, sizeof srv, "%s%s", service, dns);
+
+    cert_u_labels(dns, jid, sizeof jid);
+    return add_name(names, new_string_name(GEN_DNS, V_ASN1_IA5STRING, dns, strlen(dns))) &&
+           add_name(names, new_other_name(NID_SRVName, V_ASN1_IA5STRING, srv, (size_t)n)) &&
+           add_name(names, new_other_name(NID_XmppAddr, V_ASN1_UTF8STRING, jid, strlen(jid)));
+}
+
+/* A domain with U-labels becomes one with A-labels; some have no such form. */
+static bool add_utf8_domain(GENERAL_NAMES *names, char text[LEAF_DOMAIN_MAX + 1])
+{
+    char dns[LEAF_DOMAIN_MAX + 1];
+
+    cert_a_labels(text, dns, sizeof dns);
+    if (!is_dns_name(dns, strlen(dns), false))
+        return add_name(names,
+                        new_other_name(NID_XmppAddr, V_ASN1_UTF8STRING, text, strlen(text)));
+    memcpy(text, dns, sizeof dns);
+    return add_domain(names, text);
+}
+
+/* Adds what says `domain`; `text` gets the domain as it stands there. */
+static int add_own_names(GENERAL_NAMES *names, const char *domain, char text[LEAF_DOMAIN_MAX + 1],
+                         struct error *e)
 {
     size_t n = strlen(domain), ip_len;
     unsigned char ip[16];
     char shown[64];
-    GENERAL_NAME *g;
+    bool ok;
 
-    if (n == 0 || n > LEAF_DOMAIN_MAX) {
-        error_set(e, ERR_CA,
-                  "no certificate for a domain of %zu bytes (1 to %d are allowed); "
-                  "look at the `to` or SNI that the client sends",
-                  n, LEAF_DOMAIN_MAX);
-        return NULL;
-    }
+    if (n == 0 || n > LEAF_DOMAIN_MAX)
+        return error_set(e, ERR_CA,
+                         "no certificate for a domain of %zu bytes (1 to %d are allowed); "
+                         "look at the `to` or SNI that the client sends",
+                         n, LEAF_DOMAIN_MAX);
     if (n > 1 && domain[n - 1] == '.')
         n--; /* the root's dot is no part of a SAN */
     lower_case(text, domain, n);
     text[n] = '\0';
     ip_len = parse_address(text, n, ip);
-    if (ip_len) {
-        g = new_string_name(GEN_IPADD, V_ASN1_OCTET_STRING, ip, ip_len);
-    } else if (is_dns_name(text, n, false)) {
-        g = new_string_name(GEN_DNS, V_ASN1_IA5STRING, text, n);
-    } else if (is_utf8_domain(text, n)) {
-        g = new_xmpp_addr(text, n);
-    } else {
-        error_set(e, ERR_CA,
-                  "no certificate for \"%s\": it is no domain name; look at the `to` or "
-                  "SNI that the client sends",
-                  cert_printable(shown, sizeof shown, domain, strlen(domain)));
-        return NULL;
-    }
-    if (!g)
-        error_set(e, ERR_NOMEM, "while naming a leaf");
-    return g;
+    if (ip_len)
+        ok = add_name(names, new_string_name(GEN_IPADD, V_ASN1_OCTET_STRING, ip, ip_len));
+    else if (is_dns_name(text, n, false))
+        ok = add_domain(names, text);
+    else if (is_utf8_domain(text, n))
+        ok = add_utf8_domain(names, text);
+    else
+        return error_set(e, ERR_CA,
+                         "no certificate for \"%s\": it is no domain name; look at the `to` or "
+                         "SNI that the client sends",
+                         cert_printable(shown, sizeof shown, domain, strlen(domain)));
+    return ok ? 0 : error_set(e, ERR_NOMEM, "while naming a leaf");
 }
 
 static bool has_name(const GENERAL_NAMES *names, GENERAL_NAME *g)
@@ -206,10 +236,7 @@ static bool add_dns_name(GENERAL_NAMES *names, const ASN1_STRING *s)
         GENERAL_NAME_free(g);
         return true;
     }
-    if (sk_GENERAL_NAME_push(names, g) > 0)
-        return true;
-    GENERAL_NAME_free(g);
-    return false;
+    return add_name(names, g);
 }
 
 static bool add_upstream_names(GENERAL_NAMES *names, X509 *upstream)
@@ -237,21 +264,14 @@ static bool add_upstream_names(GENERAL_NAMES *names, X509 *upstream)
 static GENERAL_NAMES *leaf_names(const char *domain, X509 *upstream, char text[LEAF_DOMAIN_MAX + 1],
                                  struct error *e)
 {
-    GENERAL_NAME *own = domain_name(domain, text, e);
-    GENERAL_NAMES *names;
+    GENERAL_NAMES *names = GENERAL_NAMES_new();
+    int err = names ? add_own_names(names, domain, text, e) : ERR_NOMEM;
 
-    if (!own)
-        return NULL;
-    names = GENERAL_NAMES_new();
-    if (!names || sk_GENERAL_NAME_push(names, own) <= 0) {
-        GENERAL_NAME_free(own);
-        goto fail;
-    }
-    if (add_upstream_names(names, upstream))
+    if (!err && add_upstream_names(names, upstream))
         return names;
-fail:
+    if (!err || !names)
+        error_set(e, ERR_NOMEM, "while naming a leaf");
     GENERAL_NAMES_free(names);
-    error_set(e, ERR_NOMEM, "while naming a leaf");
     return NULL;
 }
 

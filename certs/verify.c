@@ -19,7 +19,6 @@
 #define NAME_SHOWN_MAX  64
 #define NAMES_SHOWN     4
 #define NAMES_SHOWN_MAX 112
-#define SRV_PREFIX      "_xmpp-client."
 
 SSL_CTX *verify_context(const char *ca_file, struct error *e)
 {
@@ -205,6 +204,7 @@ static bool xmpp_name_matches(const GENERAL_NAME *g, const char *domain, size_t 
     static const size_t prefix = sizeof SRV_PREFIX - 1;
     int nid = NID_undef;
     const ASN1_STRING *s = xmpp_name(g, &nid);
+    char bare[1024], jid[1024];
     const char *p;
     size_t n;
 
@@ -212,8 +212,11 @@ static bool xmpp_name_matches(const GENERAL_NAME *g, const char *domain, size_t 
         return false;
     p = (const char *)ASN1_STRING_get0_data(s);
     n = (size_t)ASN1_STRING_length(s);
-    if (nid == NID_XmppAddr)
-        return same_text(p, n, domain, domain_len);
+    if (nid == NID_XmppAddr) { /* in U-labels, whatever TLS has been told */
+        snprintf(bare, sizeof bare, "%.*s", (int)domain_len, domain);
+        cert_u_labels(bare, jid, sizeof jid);
+        return same_text(p, n, domain, domain_len) || same_text(p, n, jid, strlen(jid));
+    }
     return n > prefix && strncasecmp(p, SRV_PREFIX, prefix) == 0 &&
            same_text(p + prefix, n - prefix, domain, domain_len);
 }

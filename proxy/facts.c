@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <idn2.h>
 #include <openssl/x509.h>
+
+#include "../certs/cert.h"
 
 static void set(char *out, size_t size, const char *s)
 {
@@ -45,12 +46,7 @@ void tls_facts(struct tls_facts *f, SSL *ssl, struct event_tls *ev)
 
 const char *tls_domain(const char *domain, char *out, size_t size)
 {
-    char *ascii = NULL;
-    bool found = idn2_to_ascii_8z(domain, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK;
-
-    set(out, size, found ? ascii : domain);
-    idn2_free(ascii);
-    return out;
+    return cert_a_labels(domain, out, size);
 }
 
 static bool is_address(const char *name)

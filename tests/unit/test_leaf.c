@@ -17,12 +17,18 @@ static void san_text(X509 *x, char *out, size_t size)
         const ASN1_STRING *s =
             g->type == GEN_OTHERNAME ? g->d.otherName->value->value.utf8string : g->d.ia5;
 
+        int nid = g->type == GEN_OTHERNAME ? OBJ_obj2nid(g->d.otherName->type_id) : NID_undef;
+
+        /* RFC 4985 §2, RFC 6120 §13.7.1.4 */
         if (g->type == GEN_OTHERNAME)
-            assert_int_equal(OBJ_obj2nid(g->d.otherName->type_id), NID_XmppAddr);
+            assert_int_equal(g->d.otherName->value->type,
+                             nid == NID_SRVName ? V_ASN1_IA5STRING : V_ASN1_UTF8STRING);
         len += (size_t)snprintf(out + len, size - len, "%s%s", i ? " " : "",
                                 g->type == GEN_DNS     ? "DNS:"
                                 : g->type == GEN_IPADD ? "IP:"
-                                                       : "XMPP:");
+                                : nid == NID_SRVName   ? "SRV:"
+                                : nid == NID_XmppAddr  ? "XMPP:"
+                                                       : "?:");
         for (int k = 0; k < ASN1_STRING_length(s) && len < size; k++)
             len += (size_t)snprintf(out + len, size - len, g->type == GEN_IPADD ? "%02x" : "%c",
                                     ASN1_STRING_get0_data(s)[k]);
@@ -30,23 +36,29 @@ static void san_text(X509 *x, char *out, size_t size)
     GENERAL_NAMES_free(names);
 }
 
+#define ALL_THREE(domain) "DNS:" domain " SRV:_xmpp-client." domain " XMPP:" domain
 #define A60 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 static const struct {
     const char *domain, *san, *cn; /* cn NULL: no subject, and the SAN is critical */
 } leaves[] = {
-    {"example.org", "DNS:example.org", "example.org"},
-    {"Chat.Example.ORG", "DNS:chat.example.org", "chat.example.org"},
-    {"example.org.", "DNS:example.org", "example.org"},
-    {"localhost", "DNS:localhost", "localhost"},
-    {"xn--mller-kva.example", "DNS:xn--mller-kva.example", "xn--mller-kva.example"},
+    {"example.org", ALL_THREE("example.org"), "example.org"},
+    {"Chat.Example.ORG", ALL_THREE("chat.example.org"), "chat.example.org"},
+    {"example.org.", ALL_THREE("example.org"), "example.org"},
+    {"localhost", ALL_THREE("localhost"), "localhost"},
+    {"xn--mller-kva.example", "DNS:xn--mller-kva.example SRV:_xmpp-client.xn--mller-kva.example "
+     "XMPP:m\303\274ller.example", "xn--mller-kva.example"},
     {"127.0.0.1", "IP:7f000001", "127.0.0.1"},
     {"::1", "IP:00000000000000000000000000000001", "::1"},
     {"[2001:DB8::7]", "IP:20010db8000000000000000000000007", "[2001:db8::7]"},
-    {"m\303\274ller.example", "XMPP:m\303\274ller.example", "m\303\274ller.example"},
-    {A60 ".org", "DNS:" A60 ".org", A60 ".org"}, /* 64 characters */
-    {A60 ".info", "DNS:" A60 ".info", NULL},     /* 65 */
-    {A60 "." A60 "." A60 "." A60, "DNS:" A60 "." A60 "." A60 "." A60, NULL},
+    {"m\303\274ller.example", 
+     "DNS:xn--mller-kva.example SRV:_xmpp-client.xn--mller-kva.example "
+     "XMPP:m\303\274ller.example", "xn--mller-kva.example"},
+    /* A-labels that spell no domain name. */
+    {"xn--a.example", ALL_THREE("xn--a.example"), "xn--a.example"},
+    {A60 ".org", ALL_THREE(A60 ".org"), A60 ".org"}, /* 64 characters */
+    {A60 ".info", ALL_THREE(A60 ".info"), NULL},     /* 65 */
+    {A60 "." A60 "." A60 "." A60, ALL_THREE(A60 "." A60 "." A60 "." A60), NULL},
 };
 
 static void a_leaf_names_its_domain(void **state)
@@ -264,8 +276,8 @@ static void upstream_names_are_copied_with_care(void **state)
     ctx = ca_leaf_context(ca, "example.org", upstream.cert, NULL);
     assert_non_null(ctx);
     san_text(SSL_CTX_get0_certificate(ctx), san, sizeof san);
-    assert_string_equal(san, "DNS:example.org DNS:*.example.org DNS:conference.example.org "
-                             "DNS:_x.example.org");
+    assert_string_equal(san, ALL_THREE("example.org") " DNS:*.example.org "
+                             "DNS:conference.example.org DNS:_x.example.org");
     SSL_CTX_free(ctx);
     free_identity(&upstream);
     ca_free(ca);
@@ -289,7 +301,7 @@ static void upstream_names_are_a_hundred_at_most(void **state)
     ctx = ca_leaf_context(ca, "example.org", upstream.cert, NULL);
     assert_non_null(ctx);
     got = X509_get_ext_d2i(SSL_CTX_get0_certificate(ctx), NID_subject_alt_name, NULL, NULL);
-    assert_int_equal(sk_GENERAL_NAME_num(got), 101);
+    assert_int_equal(sk_GENERAL_NAME_num(got), 103);
     assert_int_equal(X509_check_host(SSL_CTX_get0_certificate(ctx), "n99.example", 0, 0, NULL), 1);
     GENERAL_NAMES_free(got);
     SSL_CTX_free(ctx);

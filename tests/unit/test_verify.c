@@ -269,6 +269,8 @@ static const struct {
     {NID_SRVName, "_xmpp-client.example.org\0x", 26, "example.org", false},
     {NID_XmppAddr, "example.org", 0, "example.org", true},
     {NID_XmppAddr, "m\303\274ller.example", 0, "m\303\274ller.example", true},
+    {NID_XmppAddr, "m\303\274ller.example", 0, "xn--mller-kva.example", true},
+    {NID_XmppAddr, "m\303\274ller.example", 0, "xn--mllr-kva3a.example", false},
     {NID_XmppAddr, "me@example.org", 0, "example.org", false},
     {NID_XmppAddr, "example.org\0", 12, "example.org", false},
     {GEN_IPADD, "\300\000\002\001", 4, "192.0.2.1", true},
