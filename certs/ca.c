@@ -16,6 +16,7 @@
 #include "leaf.h"
 
 #define CA_FILE       "ca.pem"
+#define CERTIFICATE_FILE "xmpptap-ca.crt"
 #define CA_DAYS       3650
 #define CA_FILE_BYTES (64 * 1024) /* a key and a certificate take 2 KiB */
 #define CA_HOST_MAX   38          /* so that the common name keeps within CERT_CN_MAX */
@@ -401,6 +402,52 @@ const char *ca_path(const struct ca *ca)
 X509 *ca_certificate(const struct ca *ca)
 {
     return ca->cert;
+}
+
+/* Under a name of its own first, so that nobody reads half of it. */
+static int write_public(const char *path, const char *text, size_t n, struct error *e)
+{
+    char *temp = NULL;
+    int fd, err = 0;
+
+    if (asprintf(&temp, "%s.XXXXXX", path) < 0)
+        return error_set(e, ERR_NOMEM, "for the CA's certificate");
+    fd = mkostemp(temp, O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, 0644) || write_all(fd, text, n) || rename(temp, path))
+        err = error_set(e, ERR_IO,
+                        "cannot write %s: %s; make its folder writable, or print the certificate "
+                        "with `xmpptap ca export`",
+                        path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (err && fd >= 0)
+        unlink(temp);
+    free(temp);
+    return err;
+}
+
+int ca_write_certificate(const struct ca *ca, char *path, size_t size, struct error *e)
+{
+    char *real = realpath(ca->path, NULL), *text;
+    BIO *pem = BIO_new(BIO_s_mem());
+    int err, n;
+
+    if (!real || !pem || !PEM_write_bio_X509(pem, ca->cert)) {
+        err = cert_error(e, "no memory for the CA's certificate");
+        goto out;
+    }
+    n = snprintf(path, size, "%.*s/" CERTIFICATE_FILE, (int)(strrchr(real, '/') - real), real);
+    if (n < 0 || (size_t)n >= size) {
+        err = error_set(e, ERR_IO, "the name of the CA's folder is too long; name another one with "
+                        "--ca-dir");
+        goto out;
+    }
+    n = (int)BIO_get_mem_data(pem, &text);
+    err = write_public(path, text, (size_t)n, e);
+out:
+    BIO_free(pem);
+    free(real);
+    return err;
 }
 
 SSL_CTX *ca_leaf_context(struct ca *ca, const char *domain, X509 *upstream, struct error *e)

@@ -28,6 +28,10 @@ void ca_free(struct ca *ca);
 const char *ca_path(const struct ca *ca);
 X509 *ca_certificate(const struct ca *ca);
 
+/* Writes the certificate alone, without the key, as `xmpptap-ca.crt` (PEM, 0644) beside ca.pem, for
+ * programs that want a file; `path` gets its absolute name. ERR_IO, ERR_NOMEM with `e` filled. */
+int ca_write_certificate(const struct ca *ca, char *path, size_t size, struct error *e) MUST_CHECK;
+
 /* A server-side context that shows a leaf for `domain` with SANs of `domain`: DNS, SRVName
  * (_xmpp-client, RFC 4985) and xmppAddr; and with the DNS SANs of `upstream` (NULL allowed; at most
  * 100). Returns a new reference

@@ -195,6 +195,26 @@ const char *cert_printable(char *out, size_t size, const char *p, size_t n)
     return out;
 }
 
+const char *cert_name(const X509_NAME *name, char *out, size_t size)
+{
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+    unsigned char *text = NULL;
+    int n = -1;
+
+    if (at < 0)
+        at = X509_NAME_get_index_by_NID(name, NID_organizationName, -1);
+    if (at >= 0)
+        n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    cert_printable(out, size, n < 0 ? "no name" : (const char *)text, n < 0 ? 7 : (size_t)n);
+    OPENSSL_free(text);
+    return out;
+}
+
+const char *cert_common_name(X509 *x, char *out, size_t size)
+{
+    return cert_name(X509_get_subject_name(x), out, size);
+}
+
 const char *cert_a_labels(const char *domain, char *out, size_t size)
 {
     char *a = NULL;

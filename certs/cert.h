@@ -43,6 +43,10 @@ const char *cert_date(const ASN1_TIME *t, char out[CERT_DATE_MAX]);
  * direction marks) becomes `?`, what does not fit `size` ends in "...". Returns `out`. */
 const char *cert_printable(char *out, size_t size, const char *p, size_t n);
 
+/* The subject's common name, else its organisation, else "no name"; printable. Returns `out`. */
+const char *cert_common_name(X509 *x, char *out, size_t size);
+const char *cert_name(const X509_NAME *name, char *out, size_t size);
+
 /* An internationalized domain in A-labels, as DNS has it, and in U-labels, as XMPP has it (RFC 5890
  * §2.3.2.1, RFC 7622 §3.2); any other as it is, and so one that has no such form. Return `out`. */
 const char *cert_a_labels(const char *domain, char *out, size_t size);

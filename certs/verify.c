@@ -59,22 +59,9 @@ fail:
 
 /* ---- the chain ---- */
 
-/* The common name, else the organisation. */
 static const char *show_name(const X509_NAME *name, char out[NAME_SHOWN_MAX])
 {
-    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-    unsigned char *text = NULL;
-    int n = -1;
-
-    if (at < 0)
-        at = X509_NAME_get_index_by_NID(name, NID_organizationName, -1);
-    if (at >= 0)
-        n = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-    if (n < 0)
-        return "no name";
-    cert_printable(out, NAME_SHOWN_MAX, (const char *)text, (size_t)n);
-    OPENSSL_free(text);
-    return out;
+    return cert_name(name, out, NAME_SHOWN_MAX);
 }
 
 /* The chain as far as it could be built; NULL in a resumed session. Borrowed from `ssl`. */

@@ -45,6 +45,8 @@ static const struct row rows[] = {
     {"no such option", {"proxy", "--frobnicate"}, "--frobnicate", HELP, 2},
     {"no such option of show", {"show", "--frobnicate"}, "--frobnicate", HELP, 2},
     {"no such command of ca", {"ca", "frobnicate"}, "frobnicate", {"show", "--help"}, 2},
+    {"no such system", {"ca", "help-trust", "plan9"}, "plan9", {"debian, fedora"}, 2},
+    {"one system too many", {"ca", "help-trust", "arch", "java"}, "java", {"--help"}, 2},
     {"option without its value", {"proxy", "--labels"}, "--labels", {"--help", "documented"}, 2},
     {"no such labels", {"proxy", "--labels", "klingon"}, "klingon", {"documented"}, 2},
     {"no such secrets", {"proxy", "--secrets", "maybe"}, "maybe", {"redact"}, 2},
@@ -224,7 +226,7 @@ static void test_help(void **state)
         {"serve", {"--listen", "--archive-dir", "--labels", "--secrets", "--help"}},
         {"show", {"-d", "--archive-dir", "--labels", "--help"}},
         {"list", {"-d", "--archive-dir", "--help"}},
-        {"ca", {"show", "export", "--ca-dir", "--help"}},
+        {"ca", {"show", "export", "help-trust", "--ca-dir", "--help"}},
         {"demo", {"--help"}},
     };
     struct box *b = *state;
@@ -268,6 +270,40 @@ static void test_ca(void **state)
     assert_int_equal(X509_verify(ca, X509_get0_pubkey(ca)), 1);
     X509_free(ca);
     assert_string_equal(box_ca_pem(b), pem); /* made once */
+    box_done(b);
+}
+
+/* The commands stand there as a shell takes them, whatever the folder is called; what they copy is
+ * the certificate without the key. */
+static void test_help_trust(void **state)
+{
+    static const char *const systems[] = {"debian", "fedora",  "arch", "macos",         "windows",
+                                          "firefox", "java", "psi",  "conversations", "gajim"};
+    struct box *b = *state;
+    const char *dir = box_text(b, "%s/it's a $HOME", b->root);
+    struct bytes pem = {0};
+    struct stat st;
+    struct run *all = run_program(b, "ca", "--ca-dir", dir, "help-trust", NULL);
+    assert_int_equal(all->status, 0);
+    for (size_t i = 0; i < sizeof(systems) / sizeof(systems[0]); i++) {
+        struct run *one = run_program(b, "ca", "--ca-dir", dir, "help-trust", systems[i], NULL);
+        assert_int_equal(one->status, 0);
+        if (!bytes_has(&all->out.text, box_text(b, "(%s)", systems[i])) ||
+            !bytes_has(&one->out.text, "xmpptap-ca.crt") || !bytes_has(&one->out.text, "undo:") ||
+            one->out.text.len > all->out.text.len / 2)
+            fail_msg("help-trust %s: %s", systems[i], one->out.text.p);
+    }
+    char *line = strstr(all->out.text.p, "mkdir -p ~/");
+    assert_non_null(line);
+    run_command(b, "sh", "-c",
+                box_text(b, "HOME=%s; %.*s", b->root, (int)strcspn(line, "\n"), line), NULL);
+    assert_true(bytes_file(&pem, box_text(b, "%s/.local/share/psi/certs/xmpptap.crt", b->root)));
+    struct run *export = run_program(b, "ca", "export", "--ca-dir", dir, NULL);
+    assert_string_equal(pem.p, export->out.text.p);
+    assert_false(bytes_has(&pem, "PRIVATE KEY"));
+    assert_int_equal(stat(box_text(b, "%s/xmpptap-ca.crt", dir), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0644);
+    bytes_free(&pem);
     box_done(b);
 }
 
@@ -325,6 +361,7 @@ static void test_demo(void **state)
 static const struct CMUnitTest others[] = {
     TEST(test_help),
     TEST(test_ca),
+    TEST(test_help_trust),
     TEST(test_demo),
 };
 #define OTHERS (sizeof(others) / sizeof(others[0]))
