@@ -42,8 +42,7 @@ CLIENTS = ("slixmpp", "strophe", "gloox", "xmppjs", "aioxmpp", "go-sendxmpp")
 KINDS = {"STARTTLS": ("tcp", ()), "direct TLS": ("tls", ("direct-tls",))}
 VERSIONS = ("1.2", "1.3")  # the server speaks this one alone
 DIRECT = "no proxy"
-WAYS = {"auto": (),}
-XWAYS = {"auto": ("--channel-binding", "auto"),
+WAYS = {"auto": (),  # the default
         "bridge": ("--channel-binding", "bridge"),
         "bridge, account": ("--channel-binding", "bridge", "--account", "{jid}",
                             "--password-file", "{password_file}")}
@@ -337,6 +336,12 @@ def chosen(arguments):
     return [key for key in rows if not {*key[:2]} & {*missing}], names, missing
 
 
+def known(way):
+    """Whether this xmpptap has the way's options."""
+    offered = peers.output(os.path.abspath(PROGRAM), "proxy", "--help") or ""
+    return all(option in offered for option in WAYS[way] if option.startswith("--"))
+
+
 def show(key, cells, arguments):
     """What is printed as soon as a row is there."""
     for way, cell in cells.items():
@@ -350,9 +355,10 @@ def show(key, cells, arguments):
 async def run(arguments, folder):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     keys, names, missing = chosen(arguments)
+    ways = [way for way in WAYS if arguments.way in (None, way) and known(way)]
+    missing += [way for way in WAYS if not known(way)]
     for name in missing:
-        print(f"skipped {name}: not installed", flush=True)
-    ways = [way for way in WAYS if arguments.way in (None, way)]
+        print(f"skipped {name}: not installed, or no option of this xmpptap", flush=True)
     world = World(folder)
     try:
         await world.start(dict.fromkeys(key[0] for key in keys), {key[1] for key in keys})

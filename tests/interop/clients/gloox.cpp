@@ -41,14 +41,24 @@ static const struct {
 };
 
 // gloox 1.0.24 does not hand on the CAs that Client and ConnectionTLS are given.
-static TLSDefault *trusting(TLSHandler *handler, const std::string &domain, const std::string &ca)
-{
-    TLSDefault *tls = new TLSDefault(handler, domain);
+class TrustingTLS : public TLSDefault {
+  public:
+    TrustingTLS(TLSHandler *handler, const std::string &domain, const std::string &ca)
+        : TLSDefault(handler, domain), ca(ca)
+    {
+    }
 
-    tls->init("", "", StringList(1, ca));
-    tls->setCACerts(StringList(1, ca));
-    return tls;
-}
+    bool init(const std::string &key, const std::string &certs, const StringList &) override
+    {
+        if (!TLSDefault::init(key, certs, StringList(1, ca)))
+            return false;
+        setCACerts(StringList(1, ca));
+        return true;
+    }
+
+  private:
+    const std::string ca;
+};
 
 // TLS from the first byte. Its certificate must be good: nobody else asks.
 class DirectTLS : public ConnectionTLS {
@@ -68,7 +78,7 @@ class DirectTLS : public ConnectionTLS {
   protected:
     TLSBase *getTLSBase(TLSHandler *handler, const std::string) override
     {
-        return trusting(handler, domain, ca);
+        return new TrustingTLS(handler, domain, ca);
     }
 
   private:
@@ -88,7 +98,9 @@ class Talk : public ConnectionListener,
         client.setConnectionImpl(tcp());
         client.setTls(TLSRequired);
         client.setCompression(false);
-        client.setEncryptionImpl(trusting(&client, jid.server(), ca));
+        TLSBase *tls = new TrustingTLS(&client, jid.server(), ca);
+        tls->init("", "", StringList());
+        client.setEncryptionImpl(tls);
         client.registerConnectionListener(this);
         client.registerMessageHandler(this);
         client.rosterManager()->registerRosterListener(this);
