@@ -26,7 +26,8 @@ UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden
                $(FUZZ_SHARED)
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
-INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py)
+INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py)
+XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 
 # ---- flags ----
@@ -60,7 +61,7 @@ jobs   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check demo deps docs install uninstall clean asan tsan fuzz format lint help \
+.PHONY: all check interop demo deps docs install uninstall clean asan tsan fuzz format lint help \
         programs FORCE
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
@@ -134,6 +135,11 @@ check: ## run every test; the last line is `N passed, N failed`
 	    $(RELEASE_TESTS) $(ASAN_TESTS) $(TSAN_TESTS),release: $(RELEASE_TESTS) \
 	    asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
 
+interop: ## every client with every server through the proxy, as a table (docs/interop.md)
+	@.ci/deps interop
+	@$(MAKE) $(jobs) xmpptap $(XMPPJS)
+	@/usr/bin/python3 -B tests/interop/matrix.py
+
 asan: ## run the tests under the address and undefined behaviour sanitizers alone
 	$(call test,build/asan/xmpptap $(ASAN_TESTS),asan: $(ASAN_TESTS))
 
@@ -148,6 +154,12 @@ fuzz: $(FUZZ:%=build/fuzz/%) ## run each fuzzer for FUZZ_SECONDS (60); needs cla
 	    build/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -dict=tests/fuzz/xmpp.dict \
 	        -artifact_prefix=build/fuzz/ $$new $$old; \
 	done
+
+$(XMPPJS): tests/interop/package.json
+	$(call say,NPM)
+	@mkdir -p build/interop
+	$(Q)cp $< build/interop/ && npm install --prefix build/interop --silent --no-audit --no-fund
+	@touch $@
 
 # ---- the rest ----
 

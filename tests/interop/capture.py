@@ -12,7 +12,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
@@ -20,8 +19,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "golden"
 sys.path.insert(0, str(GOLDEN))
 import from_archive  # noqa: E402
+import peers  # noqa: E402
 import scenes  # noqa: E402
-from ejabberd import Ejabberd, is_installed as ejabberd_is_installed  # noqa: E402
+from ejabberd import Ejabberd  # noqa: E402
 from prosody import Prosody  # noqa: E402
 from tap import PROGRAM, Tap  # noqa: E402
 from wire import Wire  # noqa: E402
@@ -31,8 +31,6 @@ AT_ONCE = 4
 PATIENCE_S = 3  # of a client without a library, with a server that says nothing
 SIZE_MAX = 25 << 10
 ALICE, PASSWORD = "alice@xmpp.example", "correct-horse-battery"
-CLIENTS = HERE / "clients"
-PKG_CONFIG = {"strophe": "libstrophe", "gloox": "gloox"}
 
 
 class Missing(Exception):
@@ -41,57 +39,6 @@ class Missing(Exception):
 
 class Failed(Exception):
     """A scene did not go as it should."""
-
-
-# ---- what is installed ----
-
-def output(*command):
-    """What a command prints; None if it cannot be run."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd=HERE)
-    except OSError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def node_version():
-    return output("node", "-p", "JSON.parse(require('fs').readFileSync(require.resolve('@xmpp/client')"
-                  ".replace('index.js', 'package.json'))).version")
-
-
-def debian_version(package):
-    version = output("dpkg-query", "-W", "-f", "${Version}", package)
-    return version.split("-")[0] if version else "of unknown version"
-
-
-VERSIONS = {
-    "prosody": lambda: "Prosody " + debian_version("prosody") if shutil.which("prosody") else None,
-    "ejabberd": lambda: ("ejabberd " + debian_version("ejabberd")
-                         if ejabberd_is_installed() else None),
-    "slixmpp": lambda: with_name("slixmpp", output("/usr/bin/python3", "-c", "import slixmpp as s;"
-                                                   "print(s.__version__)")),
-    "strophe": lambda: with_name("libstrophe", output("pkg-config", "--modversion", "libstrophe")),
-    "gloox": lambda: with_name("gloox", output("pkg-config", "--modversion", "gloox")),
-    "xmppjs": lambda: with_name("@xmpp/client", node_version()),
-    "wire": lambda: "a client without a library",
-    "stub": lambda: "a listener that is no XMPP server",
-    "none": lambda: "no server",
-}
-
-
-def with_name(name, version):
-    return f"{name} {version}" if version else None
-
-
-def build(folder):
-    """The compiled clients; returns where they lie. One whose library is missing is not there."""
-    compilers = {"strophe.c": ["cc", "-std=c11", "-D_GNU_SOURCE"], "gloox.cpp": ["c++"]}
-    for source, compiler in compilers.items():
-        name = source.split(".")[0]
-        flags = output("pkg-config", "--cflags", "--libs", PKG_CONFIG[name])
-        if flags and shutil.which(compiler[0]):
-            subprocess.run([*compiler, "-o", folder / name, CLIENTS / source, *flags.split()],
-                           check=True, timeout=120)
 
 
 # ---- one scene ----
@@ -133,19 +80,8 @@ class Run:
 
     async def client(self, *options, jid=ALICE, password=PASSWORD, ca=None, kind=None):
         """Starts the client that the scene's name has."""
-        kind = kind or self.name.split("-")[1]
-        ca = ca or self.ca
-        commands = {"slixmpp": ["/usr/bin/python3", "-B", CLIENTS / "slixmpp_client.py"],
-                    "strophe": [self.programs / "strophe"],
-                    "gloox": [self.programs / "gloox"],
-                    "xmppjs": ["node", CLIENTS / "xmppjs.mjs"]}
-        words = [*commands[kind], jid, password, "127.0.0.1", self.tap.port]
-        if kind != "xmppjs":
-            words.append(ca)
-        env = dict(os.environ, NODE_EXTRA_CA_CERTS=str(ca), HOME=str(self.folder))
-        child = await asyncio.create_subprocess_exec(
-            *map(str, [*words, *options]), env=env, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        child = await peers.start(kind or self.name.split("-")[1], self.programs, self.folder, jid,
+                                  password, self.tap.port, ca or self.ca, options)
         self.children.append(child)
         return child
 
@@ -210,10 +146,10 @@ def write(name, what, versions, records):
 
 
 async def capture(scene, folder, programs):
-    peers = scene.name.split("-")[:2]
-    versions = [VERSIONS[p]() for p in peers]
+    names = scene.name.split("-")[:2]
+    versions = [peers.VERSIONS[name]() for name in names]
     if None in versions:
-        raise Missing(peers[versions.index(None)] + " is not installed")
+        raise Missing(names[versions.index(None)] + " is not installed")
     path = folder / scene.name
     path.mkdir()
     run = Run(scene.name, path, programs)
@@ -248,7 +184,7 @@ async def main(wanted):
                 failed.append(scene.name)
 
     try:
-        build(folder)
+        peers.build(folder)
         await asyncio.gather(*(one(s) for s in scenes.SCENES
                                if not wanted or s.name.startswith(tuple(wanted))))
     finally:

@@ -29,13 +29,24 @@ def is_installed():
     return LIBS is not None and os.access(ERL, os.X_OK)
 
 
-class Ejabberd(Server):
-    """`options` are names of DEFAULTS."""
+LISTENER = """  - port: {port}
+    ip: "127.0.0.1"
+    module: ejabberd_c2s
+    access: c2s
+    {settings}
+"""
 
-    def __init__(self, folder, **options):
+
+class Ejabberd(Server):
+    """`options` are names of DEFAULTS. `listeners`: more ports for clients, the settings of each (a
+    dict) by its name; their ports are then in `ports`."""
+
+    def __init__(self, folder, listeners=None, **options):
         folder.mkdir()
         self.folder = folder
         self.options = DEFAULTS | options
+        self.listeners = listeners or {}
+        self.ports = {}
         self.config = folder / "ejabberd.yml"
         self.log = folder / "ejabberd.log"
         self.port = self.http_port = None
@@ -47,8 +58,12 @@ class Ejabberd(Server):
 
     def configure(self):
         self.port, self.http_port = free_port(), free_port()
+        self.ports = {name: free_port() for name in self.listeners}
+        more = [LISTENER.format(port=self.ports[name], settings="\n    ".join(
+            f"{key}: {value}" for key, value in settings.items()))
+            for name, settings in self.listeners.items()]
         values = {"folder": self.folder, "port": self.port, "http_port": self.http_port,
-                  **self.options}
+                  "more_listeners": "".join(more), **self.options}
         text = TEMPLATE.read_text()
         for name, value in values.items():
             text = text.replace(f"@{name.upper()}@", str(value))
@@ -66,15 +81,19 @@ class Ejabberd(Server):
                 ERL, "+A", "2", "-noinput", "-mnesia", "dir", f'"{self.folder}/spool"',
                 "-s", "ejabberd", cwd=self.folder, env=env, stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL)
-            if await asyncio.wait_for(self._listens(), START_S):
-                return
+            try:
+                if await asyncio.wait_for(self._listens(), START_S):
+                    return
+            except asyncio.TimeoutError:
+                break
             await self.stop()
         raise RuntimeError("ejabberd does not start:\n" + self.log.read_text())
 
     async def _listens(self):
         while self.process.returncode is None:
             text = self.log.read_text()
-            if text.count("Start accepting TCP connections at 127.0.0.1:") == 2:
+            ports = re.findall(r"Start accepting \w+ connections at 127.0.0.1:", text)
+            if len(ports) == 2 + len(self.listeners):
                 return True
             if re.search("Failed to open socket|Failed to start ejabberd", text):
                 return False

@@ -2,10 +2,11 @@
 //
 //   gloox JID PASSWORD HOST PORT CA [OPTION...]
 //
-// Options: no-tls, zlib, legacy-auth (no SASL), no-plus (no channel binding), mechanism=NAME (that
-// one alone), large=BYTES (a message of that size before the logout), stay (no logout: wait for the
-// end of the connection), ignore-certificate. Debian's gloox goes up to TLS 1.2. Prints `talked` once all answers are
-// there, and last what happened; exit status 0 if it logged in and out.
+// Options: no-tls, direct-tls (XEP-0368), zlib, legacy-auth (no SASL), no-plus (no channel binding),
+// mechanism=NAME (that one alone), large=BYTES (a message of that size before the logout), stay (no
+// logout: wait for the end of the connection), ignore-certificate. Debian's gloox goes up to TLS
+// 1.2. Prints `talked` once all answers are there, and last what happened; exit status 0 if it
+// logged in and out.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <gloox/client.h>
 #include <gloox/connectionlistener.h>
 #include <gloox/connectiontcpclient.h>
+#include <gloox/connectiontls.h>
 #include <gloox/event.h>
 #include <gloox/eventhandler.h>
 #include <gloox/loghandler.h>
@@ -38,6 +40,51 @@ static const struct {
     {"ANONYMOUS", SaslMechAnonymous},            {"EXTERNAL", SaslMechExternal},
 };
 
+// gloox 1.0.24 does not hand on the CAs that Client and ConnectionTLS are given.
+class TrustingTLS : public TLSDefault {
+  public:
+    TrustingTLS(TLSHandler *handler, const std::string &domain, const std::string &ca)
+        : TLSDefault(handler, domain), ca(ca)
+    {
+    }
+
+    bool init(const std::string &key, const std::string &certs, const StringList &) override
+    {
+        if (!TLSDefault::init(key, certs, StringList(1, ca)))
+            return false;
+        setCACerts(StringList(1, ca));
+        return true;
+    }
+
+  private:
+    const std::string ca;
+};
+
+// TLS from the first byte. Its certificate must be good: nobody else asks.
+class DirectTLS : public ConnectionTLS {
+  public:
+    DirectTLS(Client *client, ConnectionBase *tcp, const std::string &domain, const char *ca)
+        : ConnectionTLS(client, tcp, client->logInstance()), domain(domain), ca(ca)
+    {
+    }
+
+    void handleHandshakeResult(const TLSBase *base, bool success, CertInfo &info) override
+    {
+        if (success && info.status != CertOk)
+            printf("certificate: status %d\n", info.status);
+        ConnectionTLS::handleHandshakeResult(base, success && info.status == CertOk, info);
+    }
+
+  protected:
+    TLSBase *getTLSBase(TLSHandler *handler, const std::string) override
+    {
+        return new TrustingTLS(handler, domain, ca);
+    }
+
+  private:
+    const std::string domain, ca;
+};
+
 class Talk : public ConnectionListener,
              public EventHandler,
              public MessageHandler,
@@ -45,14 +92,15 @@ class Talk : public ConnectionListener,
              public LogHandler {
   public:
     Talk(const JID &jid, const std::string &password, const char *host, int port, const char *ca)
-        : client(jid, password, port)
+        : client(jid, password, port), host(host), port(port), ca(ca)
     {
         // Not setServer(): its name is the one gloox looks for in the certificate.
-        client.setConnectionImpl(
-            new ConnectionTCPClient(&client, client.logInstance(), host, port));
+        client.setConnectionImpl(tcp());
         client.setTls(TLSRequired);
         client.setCompression(false);
-        trust(jid.server(), ca);
+        TLSBase *tls = new TrustingTLS(&client, jid.server(), ca);
+        tls->init("", "", StringList());
+        client.setEncryptionImpl(tls);
         client.registerConnectionListener(this);
         client.registerMessageHandler(this);
         client.rosterManager()->registerRosterListener(this);
@@ -64,6 +112,8 @@ class Talk : public ConnectionListener,
     {
         if (o == "no-tls")
             client.setTls(TLSDisabled);
+        else if (o == "direct-tls")
+            direct_tls();
         else if (o == "zlib")
             client.setCompression(true);
         else if (o == "legacy-auth")
@@ -93,10 +143,24 @@ class Talk : public ConnectionListener,
 
   private:
     Client client;
+    const char *host;
+    int port;
+    const char *ca;
     std::string reason;
     size_t large = 0;
     bool stay = false, any_certificate = false, failed = false;
     int answers = 0;
+
+    ConnectionBase *tcp()
+    {
+        return new ConnectionTCPClient(&client, client.logInstance(), host, port);
+    }
+
+    void direct_tls()
+    {
+        client.setConnectionImpl(new DirectTLS(&client, tcp(), client.jid().server(), ca));
+        client.setTls(TLSDisabled);
+    }
 
     bool mechanism(const char *name)
     {
@@ -106,16 +170,6 @@ class Talk : public ConnectionListener,
                 return true;
             }
         return false;
-    }
-
-    // gloox 1.0.24 does not hand on what Client::setCACerts() is given.
-    void trust(const std::string &server, const char *ca)
-    {
-        TLSDefault *tls = new TLSDefault(&client, server);
-
-        tls->init("", "", StringList(1, ca));
-        tls->setCACerts(StringList(1, ca));
-        client.setEncryptionImpl(tls);
     }
 
     void onConnect() override

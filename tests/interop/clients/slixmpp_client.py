@@ -2,10 +2,11 @@
 
     slixmpp_client.py JID PASSWORD HOST PORT CA [OPTION...]
 
-Options: mechanism=NAME, no-tls, sm (stream management), resume (the connection is cut after the talk
-and the stream resumed), resume-after=SECONDS, large=BYTES (a message of that size before the
-logout), stay (no logout: wait for the end of the connection). Prints `talked` once
-all answers are there, and last what happened; exit status 0 if it logged in and out.
+Options: mechanism=NAME, no-tls, direct-tls (XEP-0368), sm (stream management), resume (the
+connection is cut after the talk and the stream resumed), resume-after=SECONDS, large=BYTES (a
+message of that size before the logout), stay (no logout: wait for the end of the connection).
+Prints `talked` once all answers are there, and last what happened; exit status 0 if it logged in
+and out.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ class Talker:
         self.talked = False
         client.add_event_handler("stream_error", self._stream_error)
         self.stream_error = None
+        client.direct_tls = "direct-tls" in options
         if "no-tls" in options:
             client.without_tls = True
             client["feature_mechanisms"].unencrypted_plain = True

@@ -2,9 +2,10 @@
  *
  *   strophe JID PASSWORD HOST PORT CA [OPTION...]
  *
- * Options: no-tls, legacy-auth, no-sm, large=BYTES (a message of that size before the logout), stay
- * (no logout: wait for the end of the connection). Trusts CA alone. Prints `talked` once all
- * answers are there, and last what happened; exit status 0 if it logged in and out.
+ * Options: no-tls, direct-tls (XEP-0368), legacy-auth, no-sm, large=BYTES (a message of that
+ * size before the logout), stay (no logout: wait for the end of the connection). Trusts CA alone.
+ * Prints `talked` once all answers are there, and last what happened; exit status 0 if it logged in
+ * and out.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ static const struct {
     int flag;
 } flag_options[] = {
     {"no-tls", XMPP_CONN_FLAG_DISABLE_TLS},
+    {"direct-tls", XMPP_CONN_FLAG_LEGACY_SSL},
     {"legacy-auth", XMPP_CONN_FLAG_LEGACY_AUTH},
     {"no-sm", XMPP_CONN_FLAG_DISABLE_SM},
 };
