@@ -16,6 +16,32 @@ bool address_split(const char *text, char *host, size_t host_size, char *port, s
  * neither. */
 bool address_parse(const char *text, struct sockaddr_storage *a);
 
+/* The port; 0 if it is of no known family. */
+unsigned address_port(const struct sockaddr_storage *a);
+void address_set_port(struct sockaddr_storage *a, unsigned port);
+
+/* Family, address and port are the same. */
+bool address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+
+/* 0.0.0.0 or [::]. */
+bool address_is_any(const struct sockaddr_storage *a);
+
+/* An IPv4 address in IPv6 clothes, as a socket for both has its peers (RFC 4291 §2.5.5.2), becomes
+ * the IPv4 address that it is. */
+void address_unmap(struct sockaddr_storage *a);
+
+/* Addresses that share their first bits. */
+struct cidr {
+    int family;
+    unsigned char bytes[16];
+    unsigned bits;
+};
+
+/* "192.0.2.0/24", "2001:db8::/32", or one address. False if it is neither. Bits behind the prefix
+ * must be 0: whoever sets them means something else than is written. */
+bool cidr_parse(const char *text, struct cidr *c);
+bool cidr_has(const struct cidr *c, const struct sockaddr_storage *a); /* unmapped */
+
 /* A socket's address as "ADDR:PORT"; "" if it is of no known family. Returns `out`. */
 const char *address_text(const struct sockaddr_storage *a, char *out, size_t size);
 

@@ -26,10 +26,11 @@ static void print_help(const struct command *c)
     printf("Usage: xmpptap %s %s\n%s\n\n", c->name, c->usage, c->help);
     for (const struct option_row *r = c->rows; r->name; r++) {
         char left[64];
+        bool optional = r->type == OPTION_OPTIONAL;
 
-        snprintf(left, sizeof left, "%c%c%c --%s%s%s", r->letter ? '-' : ' ',
-                 r->letter ? r->letter : ' ', r->letter ? ',' : ' ', r->name, r->arg ? " " : "",
-                 r->arg ? r->arg : "");
+        snprintf(left, sizeof left, "%c%c%c --%s%s%s%s", r->letter ? '-' : ' ',
+                 r->letter ? r->letter : ' ', r->letter ? ',' : ' ', r->name,
+                 optional ? "[=" : r->arg ? " " : "", r->arg ? r->arg : "", optional ? "]" : "");
         if (strlen(left) > 30)
             printf("  %s\n  %-30s %s\n", left, "", r->help);
         else
@@ -93,10 +94,11 @@ static int set_value(const struct command *c, const struct option_row *r, void *
         *(unsigned *)at = (unsigned)n;
         break;
     case OPTION_CHOICE:
-        i = choice_index(r->arg, value);
+    case OPTION_OPTIONAL:
+        i = value ? choice_index(r->arg, value) : 0;
         if (i < 0)
             return usage_error(c, "--%s %s: give one of %s", r->name, value, r->arg);
-        *(int *)at = i;
+        *(int *)at = i + (r->type == OPTION_OPTIONAL);
         break;
     }
     return 0;
@@ -109,8 +111,11 @@ static void build(const struct command *c, struct option *longs, char *shorts)
     shorts[s++] = ':'; /* we say the errors ourselves */
     for (const struct option_row *r = c->rows; r->name && n < ROWS_MAX; r++, n++) {
         bool takes = r->type != OPTION_FLAG && r->type != OPTION_UNFLAG;
+        int how = r->type == OPTION_OPTIONAL ? optional_argument
+                  : takes                    ? required_argument
+                                             : no_argument;
 
-        longs[n] = (struct option){r->name, takes ? required_argument : no_argument, NULL,
+        longs[n] = (struct option){r->name, how, NULL,
                                    r->letter ? r->letter : HELP + 1 + (int)n};
         if (r->letter) {
             shorts[s++] = r->letter;
