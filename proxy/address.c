@@ -41,6 +41,13 @@ bool address_parse(const char *text, struct sockaddr_storage *a)
            uv_ip6_addr(host, number, (struct sockaddr_in6 *)a) == 0;
 }
 
+const char *address_host(const struct sockaddr_storage *a, char *out, size_t size)
+{
+    out[0] = '\0';
+    uv_ip_name((const struct sockaddr *)a, out, size);
+    return out;
+}
+
 const char *address_text(const struct sockaddr_storage *a, char *out, size_t size)
 {
     bool v6 = a->ss_family == AF_INET6;

@@ -42,6 +42,9 @@ struct cidr {
 bool cidr_parse(const char *text, struct cidr *c);
 bool cidr_has(const struct cidr *c, const struct sockaddr_storage *a); /* unmapped */
 
+/* The address alone, "192.0.2.7" or "2001:db8::7". Returns `out`. */
+const char *address_host(const struct sockaddr_storage *a, char *out, size_t size);
+
 /* A socket's address as "ADDR:PORT"; "" if it is of no known family. Returns `out`. */
 const char *address_text(const struct sockaddr_storage *a, char *out, size_t size);
 

@@ -9,6 +9,7 @@
 
 struct capture_options {
     struct proxy_options proxy;
+    const char *balancers[OPTION_STRINGS_MAX]; /* CIDRs, NULL-ended */
     const char *archive_dir; /* NULL: the default */
     const char *ca_dir;      /* NULL: the default */
     const char *output;      /* NULL: standard output */

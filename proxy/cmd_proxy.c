@@ -1,13 +1,23 @@
 /* cmd_proxy.c: `xmpptap proxy` and `xmpptap serve`. */
 #include <string.h>
 
+#include "activation.h"
 #include "capture.h"
+#include "../logs/message.h"
+#include "listen.h"
 
 #define AT(field) offsetof(struct capture_options, field)
 
 static const struct option_row rows[] = {
     {'l', "listen", "ADDR:PORT", OPTION_STRINGS, AT(proxy.listen),
      "listen there; repeatable (default 127.0.0.1:5222)"},
+    {0, "transparent", "redirect|tproxy|tproxy-spoof", OPTION_OPTIONAL, AT(proxy.transparent),
+     "clients that a firewall sends here (default redirect); without UPSTREAM, each goes on to "
+     "where it was going"},
+    {0, "accept-proxy-protocol", "CIDR", OPTION_STRINGS, AT(balancers),
+     "load balancers there say whose connection it is; repeatable"},
+    {0, "send-proxy-protocol", "v2|v1", OPTION_OPTIONAL, AT(proxy.send_header),
+     "say it to the server, too (default v2)"},
     {'d', "archive-dir", "DIR", OPTION_STRING, AT(archive_dir),
      "keep sessions there (default $XDG_STATE_HOME/xmpptap)"},
     {0, "no-archive", NULL, OPTION_FLAG, AT(no_archive), "keep no sessions"},
@@ -39,39 +49,70 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
     static struct capture cap; /* too large for a stack */
     struct error e;
 
-    if (upstream_parse(upstream, &o->proxy.upstream, &e))
+    if (upstream && upstream_parse(upstream, &o->proxy.upstream, &e))
         return usage_error(c, "%s", e.detail);
+    if (o->proxy.upstream.builtin && o->proxy.send_header)
+        return usage_error(c, "--send-proxy-protocol is for a server elsewhere; builtin: takes "
+                              "none");
     return capture_run(o, NULL, NULL, &cap);
+}
+
+static int parse_balancers(const struct command *c, struct capture_options *o)
+{
+    for (int i = 0; o->balancers[i]; i++, o->proxy.balancers++)
+        if (!cidr_parse(o->balancers[i], &o->proxy.balancer[i]))
+            return usage_error(c, "--accept-proxy-protocol %s is no CIDR; give one such as "
+                                  "192.0.2.0/24, 2001:db8::/32 or 127.0.0.1", o->balancers[i]);
+    return 0;
+}
+
+/* Where -l and whoever started the program say, else the default. */
+static int choose_listeners(const struct command *c, struct capture_options *o)
+{
+    struct sockaddr_storage address;
+    struct error e;
+
+    for (int i = 0; o->proxy.listen[i]; i++)
+        if (listen_parse(o->proxy.listen[i], &address, &e))
+            return usage_error(c, "%s", e.detail);
+    if (activation_take(&o->proxy.inherited, LISTENERS_MAX, &e)) {
+        message(LEVEL_ERROR, PAIRS("reason", error_name(e.code)), "%s", e.detail);
+        return 1;
+    }
+    if (!o->proxy.listen[0] && !o->proxy.inherited)
+        o->proxy.listen[0] = "127.0.0.1:5222";
+    return 0;
 }
 
 static int run(int argc, char **argv, const struct command *c)
 {
     struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
-    struct sockaddr_storage address;
-    struct error e;
     int rest, status;
 
     status = options_parse(c, argc, argv, &o, &rest);
     if (status != OPTIONS_OK)
         return status;
-    if (!o.proxy.listen[0])
-        o.proxy.listen[0] = "127.0.0.1:5222";
-    for (int i = 0; o.proxy.listen[i]; i++)
-        if (listen_parse(o.proxy.listen[i], &address, &e))
-            return usage_error(c, "%s", e.detail);
+    status = parse_balancers(c, &o);
+    if (!status)
+        status = choose_listeners(c, &o);
+    if (status)
+        return status;
     if (c == &cmd_serve && rest < argc)
         return usage_error(c, "serve is the server itself and takes no %s", argv[rest]);
     if (c == &cmd_serve)
         return run_proxy(c, &o, "builtin:");
+    if (rest == argc && o.proxy.transparent)
+        return run_proxy(c, &o, NULL);
     if (rest == argc)
-        return usage_error(c, "UPSTREAM is missing; give tcp://HOST:PORT or builtin:");
+        return usage_error(c, "UPSTREAM is missing; give tcp://HOST:PORT or builtin:, or "
+                              "--transparent");
     if (rest + 1 < argc)
         return usage_error(c, "one UPSTREAM is enough, %s is too much", argv[rest + 1]);
     return run_proxy(c, &o, argv[rest]);
 }
 
 const struct command cmd_proxy = {
-    "proxy", "[OPTIONS] tcp://HOST:PORT|builtin:",
+    "proxy", "[OPTIONS] [tcp://HOST:PORT|builtin:]",
     "stand between clients and a server", rows, run,
 };
 

@@ -130,6 +130,11 @@ void leg_closed(struct leg *l)
     l->user->closed(l->arg, l);
 }
 
+int leg_fd(const struct leg *l)
+{
+    return l->bottom && !leg_is_embedded(l) ? tcp_fd(l->bottom) : -1;
+}
+
 const char *leg_peer_name(const struct leg *l, char *out, size_t size)
 {
     return tcp_name(leg_is_embedded(l) ? NULL : l->bottom, true, out, size);

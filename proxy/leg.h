@@ -74,6 +74,9 @@ void leg_shut(struct leg *l);          /* what is pending, close_notify, FIN */
  * that was never begun. */
 void leg_close(struct leg *l);
 
+/* The socket; -1 if there is none. */
+int leg_fd(const struct leg *l);
+
 /* "ADDR:PORT" of the peer or of our end; "" if there is none. Returns `out`. */
 const char *leg_peer_name(const struct leg *l, char *out, size_t size);
 const char *leg_own_name(const struct leg *l, char *out, size_t size);
@@ -110,6 +113,7 @@ struct layer *tcp_accept(struct leg *l, uv_stream_t *listener);
 struct layer *tcp_dial(struct leg *l, const char *host, const char *port);
 struct layer *inproc_new(struct leg *l, const struct server_options *o);
 struct layer *tls_new(struct leg *l, SSL *ssl);
+int tcp_fd(const struct layer *y);
 const char *tcp_name(const struct layer *y, bool peer, char *out, size_t size);
 void inproc_secure(struct layer *y); /* TLS stands, as far as the server is concerned */
 bool layer_is_inproc(const struct layer *y);

@@ -7,9 +7,9 @@
 #include "../certs/verify.h"
 #include "../logs/message.h"
 #include "address.h"
+#include "listen.h"
 #include "session.h"
 
-#define BACKLOG       1024
 #define STOP_LIMIT_MS 3000
 
 /* ---- addresses ---- */
@@ -27,29 +27,6 @@ int upstream_parse(const char *text, struct upstream *u, struct error *e)
         strcmp(u->port, "0") != 0)
         return 0;
     return error_set(e, ERR_USAGE, "%s is no UPSTREAM; give tcp://HOST:PORT or builtin:", text);
-}
-
-int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e)
-{
-    if (address_parse(text, a))
-        return 0;
-    return error_set(e, ERR_USAGE,
-                     "%s is no address to listen on; give ADDR:PORT, such as 127.0.0.1:5222 or "
-                     "[::1]:5222", text);
-}
-
-static const char *listener_name(const uv_tcp_t *t, char *out, size_t size)
-{
-    struct sockaddr_storage a = {0};
-    int len = sizeof a;
-
-    uv_tcp_getsockname(t, (struct sockaddr *)&a, &len);
-    return address_text(&a, out, size);
-}
-
-const char *proxy_address(const struct proxy *p, char *out, size_t size)
-{
-    return listener_name(&p->listener[0], out, size);
 }
 
 /* ---- the recorder ---- */
@@ -159,63 +136,21 @@ static void on_signal(uv_signal_t *signal, int number)
     proxy_stop(p);
 }
 
-/* ---- listening ---- */
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct proxy *p = listener->data;
-
-    if (status)
-        message(LEVEL_WARN, PAIRS("reason", "io"),
-                "a connection could not be accepted: %s; are there too many open files (ulimit "
-                "-n)?", uv_strerror(status));
-    else
-        session_accept(p, listener);
-}
-
-static int listen_on(struct proxy *p, const char *text, struct error *e)
-{
-    uv_tcp_t *t = &p->listener[p->listeners];
-    struct sockaddr_storage a;
-    int err = listen_parse(text, &a, e);
-
-    if (err)
-        return err;
-    err = uv_tcp_init(p->loop, t);
-    if (err)
-        return error_set(e, ERR_NOMEM, "%s", uv_strerror(err));
-    p->listeners++;
-    t->data = p;
-    err = uv_tcp_bind(t, (struct sockaddr *)&a, 0);
-    if (!err)
-        err = uv_listen((uv_stream_t *)t, BACKLOG, on_connection);
-    if (!err)
-        return 0;
-    return error_set(e, ERR_IO, "cannot listen on %s: %s; %s", text, uv_strerror(err),
-                     err == UV_EADDRINUSE ? "stop what listens there, or give another with -l"
-                     : err == UV_EACCES   ? "take a port above 1023, or start with the right to it"
-                                          : "give an address of this machine with -l");
-}
+/* ---- its life ---- */
 
 int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
 {
-    int err = 0;
-
     *p = (struct proxy){.loop = loop, .options = o};
     if (!o->upstream.builtin) {
         p->upstream_tls = verify_context(o->upstream_ca, e);
         if (!p->upstream_tls)
             return (int)e->code;
     }
-    for (int i = 0; o->listen[i] && !err; i++)
-        err = listen_on(p, o->listen[i], e);
-    return err;
+    return listen_open(p, e);
 }
 
 int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
 {
-    char name[64];
-
     p->recorder = recorder;
     p->ca = ca;
     p->reader = reader_new();
@@ -233,9 +168,7 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
         p->signals[i].data = p;
         uv_signal_start(&p->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
     }
-    for (unsigned i = 0; i < p->listeners; i++)
-        message(LEVEL_INFO, PAIRS("addr", listener_name(&p->listener[i], name, sizeof name)),
-                "listening");
+    listen_tell(p);
     return 0;
 }
 

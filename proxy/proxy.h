@@ -9,8 +9,10 @@
 
 #include "../certs/ca.h"
 #include "../logs/recorder.h"
+#include "address.h"
 
 #define LISTENERS_MAX 16
+#define BALANCERS_MAX 16
 
 struct session;
 
@@ -22,7 +24,12 @@ struct upstream {
 
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
-    struct upstream upstream;
+    unsigned inherited;      /* listening sockets besides: activation.h */
+    struct upstream upstream; /* `text` NULL: where each connection was going */
+    int transparent;         /* enum transparent */
+    struct cidr balancer[BALANCERS_MAX]; /* whose connections begin with a PROXY header */
+    unsigned balancers;
+    int send_header;         /* 0, or 1 + enum proxy_header_version */
     const char *upstream_ca; /* NULL: the system's store */
     bool insecure;
     bool wait_when_full;     /* else record a gap */
@@ -53,9 +60,6 @@ struct proxy {
 
 /* "tcp://HOST:PORT" or "builtin:" to `u`. ERR_USAGE with `e` filled. */
 int upstream_parse(const char *text, struct upstream *u, struct error *e) MUST_CHECK;
-
-/* "ADDR:PORT" of this machine to a socket's address. ERR_USAGE with `e` filled. */
-int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e) MUST_CHECK;
 
 /* Opens the listeners; connections wait until the loop runs. Errors: ERR_USAGE, ERR_CA
  * (--upstream-ca), ERR_IO (names the address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */

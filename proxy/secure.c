@@ -10,7 +10,7 @@
 /* The name asked for by the client, or what UPSTREAM names; as TLS names it. Returns `out`. */
 static const char *domain(const struct session *s, char out[DOMAIN_MAX])
 {
-    const char *asked = *s->gate.domain ? s->gate.domain : s->proxy->options->upstream.host;
+    const char *asked = *s->gate.domain ? s->gate.domain : s->upstream->host;
 
     return tls_domain(asked, out, DOMAIN_MAX);
 }

@@ -7,6 +7,8 @@
 
 #include "../logs/message.h"
 #include "door.h"
+#include "listen.h"
+#include "proxy_protocol.h"
 #include "secure.h"
 #include "server/server.h"
 
@@ -171,6 +173,7 @@ static void free_if_closed(struct session *s)
     if (s->next)
         s->next->prev = s->prev;
     gate_free(&s->gate);
+    arrival_free(&s->arrival);
     free(s);
 }
 
@@ -339,12 +342,12 @@ static void tell_unreachable(struct session *s, const char *detail)
     gate_free(&s->gate); /* it was recorded just now, and not sent */
     session_close(s, SIDE_PROXY, ERR_UNREACHABLE,
                   "the server %s cannot be reached: %s; is it running, and is UPSTREAM right?",
-                  s->proxy->options->upstream.text, detail);
+                  s->upstream->text, detail);
 }
 
 static void begin_server(struct session *s)
 {
-    const struct upstream *u = &s->proxy->options->upstream;
+    const struct upstream *u = s->upstream;
     struct server_options o = {.stream_id = s->proxy->options->stream_id,
                                .reader = s->proxy->reader};
     int err;
@@ -355,6 +358,17 @@ static void begin_server(struct session *s)
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
 }
 
+/* The address that is kept goes first, before TLS; it is no part of what the two say. */
+static void send_header(struct session *s)
+{
+    char header[PROXY_HEADER_OUT];
+    size_t n = s->upstream->builtin ? 0 : arrival_header(&s->arrival, header);
+    int err = leg_send(SERVER(s), header, n);
+
+    if (err)
+        session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
+}
+
 static void on_up(void *arg, struct leg *l)
 {
     struct session *s = arg;
@@ -362,6 +376,7 @@ static void on_up(void *arg, struct leg *l)
     (void)l;
     if (s->closing)
         return;
+    send_header(s);
     session_wait(s, WAIT_NOTHING, 0);
     gate_open(&s->gate);
     if (s->eof[SIDE_CLIENT] && !s->closing)
@@ -369,15 +384,15 @@ static void on_up(void *arg, struct leg *l)
     flush(s);
 }
 
-/* The first byte makes it a session. */
-static bool begin(struct session *s, const char *p, size_t n)
+/* The first byte makes it a session: now it is recorded. */
+static bool record_begin(struct session *s)
 {
-    const char *unread = door_unread(p, n);
-    char own[64];
+    const struct arrival *a = &s->arrival;
+    char entry[ADDRESS_TEXT], peer[ADDRESS_TEXT];
     struct event_session facts = {
-        .client = s->client,
-        .listen = leg_own_name(CLIENT(s), own, sizeof own),
-        .upstream = s->proxy->options->upstream.text,
+        .client = address_text(&a->client, s->client, sizeof s->client),
+        .listen = address_text(&a->entry, entry, sizeof entry),
+        .upstream = s->upstream->text,
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
@@ -388,8 +403,19 @@ static bool begin(struct session *s, const char *p, size_t n)
         return false;
     }
     snprintf(s->id, sizeof s->id, "%s", tap_id(s->tap));
-    message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client), "session begins, to %s",
-            facts.upstream);
+    address_text(&a->peer, peer, sizeof peer);
+    message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client, "via",
+                              strcmp(peer, s->client) ? peer : ""),
+            "session begins, to %s", facts.upstream);
+    return true;
+}
+
+static bool begin(struct session *s, const char *p, size_t n)
+{
+    const char *unread = door_unread(p, n);
+
+    if (!record_begin(s))
+        return false;
     if (unread)
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
                 unread);
@@ -422,11 +448,38 @@ static void on_secure_client(void *arg, const char *p, size_t n)
     secure_client(arg, p, n);
 }
 
+/* Whose connection it is comes before its first byte, where it goes behind that: false if that is
+ * not known yet, or never will be. */
+static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
+{
+    struct error e;
+    enum arrival_state state = arrival_take(&s->arrival, p, n, ended, &e);
+
+    if (state == ARRIVAL_WAITS)
+        return false;
+    session_wait(s, WAIT_NOTHING, 0);
+    s->upstream = arrival_upstream(&s->arrival);
+    if (state == ARRIVAL_OVER && *n == 0)
+        return false; /* a header without a client: a load balancer asks whether we live */
+    if (state == ARRIVAL_OVER && s->upstream == &s->arrival.original &&
+        listen_is_own(s->proxy, &s->arrival.to)) {
+        error_set(&e, ERR_LOOP, "the client connected to %s itself, so nobody knows where it "
+                  "wanted to go; let the firewall send its traffic here (docs/transparent.md), or "
+                  "give UPSTREAM", s->upstream->text);
+        state = ARRIVAL_REFUSED;
+    }
+    if (state == ARRIVAL_OVER)
+        return true;
+    if (record_begin(s))
+        session_close(s, SIDE_CLIENT, e.code, "%s", e.detail);
+    return false;
+}
+
 static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
-    if (s->closing || (!s->tap && !begin(s, p, n)))
+    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
         return;
     if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
@@ -437,8 +490,13 @@ static void on_eof(void *arg, struct leg *l)
 {
     struct session *s = arg;
     enum side side = side_of(s, l), other = side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
+    const char *rest = "";
+    size_t n = 0;
 
     s->eof[side] = true;
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n) &&
+        gate_input(&s->gate, DIR_C2S, rest, n))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
     if (s->closing) {
         finish_if_over(s);
         return;
@@ -484,6 +542,18 @@ static bool gets_on(struct session *s)
     return leg_pending(CLIENT(s)) + leg_pending(SERVER(s)) < s->pending_before;
 }
 
+/* A load balancer that did not say whose connection it passes on, or that kept one open. */
+static void no_header(struct session *s)
+{
+    const char *p = "";
+    size_t n = 0;
+
+    if (!s->arrival.held.len)
+        session_close(s, SIDE_CLIENT, ERR_TIMEOUT, NULL);
+    else if (arrived(s, &p, &n, true))
+        session_close(s, SIDE_PROXY, ERR_TIMEOUT, NULL);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct session *s = timer->data;
@@ -497,6 +567,9 @@ static void on_timer(uv_timer_t *timer)
     }
     switch (s->wait) {
     case WAIT_NOTHING:
+        break;
+    case WAIT_HEADER:
+        no_header(s);
         break;
     case WAIT_CONNECT:
         s->gone[SIDE_SERVER] = true;
@@ -585,9 +658,11 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
     leg_init(CLIENT(s), p->loop, &leg_events, s);
     leg_init(SERVER(s), p->loop, &leg_events, s);
     if (leg_accept(CLIENT(s), listener) ||
-        !*leg_peer_name(CLIENT(s), s->client, sizeof s->client)) {
+        !arrival_init(&s->arrival, p->options, leg_fd(CLIENT(s)))) {
         finish(s); /* it was gone before it was there */
         return;
     }
+    if (s->arrival.due)
+        session_wait(s, WAIT_HEADER, p->options->handshake_s * 1000);
     session_reading(s);
 }

@@ -6,6 +6,7 @@
 #ifndef XMPPTAP_SESSION_H
 #define XMPPTAP_SESSION_H
 
+#include "arrival.h"
 #include "gate.h"
 #include "leg.h"
 #include "proxy.h"
@@ -13,6 +14,7 @@
 /* What a session's timer is running for. */
 enum session_wait {
     WAIT_NOTHING,
+    WAIT_HEADER,     /* the PROXY protocol's, of a load balancer */
     WAIT_CONNECT,
     WAIT_SERVER_TLS,
     WAIT_CLIENT_TLS,
@@ -27,6 +29,8 @@ struct session {
     struct gate gate;
     struct tap *tap;         /* NULL before the first byte and behind the end */
     char id[TAP_ID_MAX];
+    struct arrival arrival;  /* whose connection it is */
+    const struct upstream *upstream; /* where it goes */
     char client[64];         /* address:port */
     uv_timer_t timer;
     enum session_wait wait;

@@ -362,6 +362,14 @@ static const struct layer_ops tcp_ops = {
     .close = tcp_close,
 };
 
+int tcp_fd(const struct layer *y)
+{
+    const struct tcp *t = (const struct tcp *)y;
+    uv_os_fd_t fd;
+
+    return t->open && uv_fileno((const uv_handle_t *)&t->handle, &fd) == 0 ? fd : -1;
+}
+
 const char *tcp_name(const struct layer *y, bool peer, char *out, size_t size)
 {
     const struct tcp *t = (const struct tcp *)y;

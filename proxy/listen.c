@@ -1,0 +1,184 @@
+#include "listen.h"
+
+#include <unistd.h>
+
+#include "../logs/message.h"
+#include "activation.h"
+#include "address.h"
+#include "session.h"
+#include "transparent.h"
+
+#define BACKLOG 1024
+
+int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e)
+{
+    if (address_parse(text, a))
+        return 0;
+    return error_set(e, ERR_USAGE,
+                     "%s is no address to listen on; give ADDR:PORT, such as 127.0.0.1:5222 or "
+                     "[::1]:5222", text);
+}
+
+static void listener_address(const uv_tcp_t *t, struct sockaddr_storage *a)
+{
+    int len = sizeof *a;
+
+    *a = (struct sockaddr_storage){0};
+    uv_tcp_getsockname(t, (struct sockaddr *)a, &len);
+}
+
+const char *proxy_address(const struct proxy *p, char *out, size_t size)
+{
+    struct sockaddr_storage a;
+
+    listener_address(&p->listener[0], &a);
+    return address_text(&a, out, size);
+}
+
+void listen_tell(const struct proxy *p)
+{
+    char name[ADDRESS_TEXT];
+    struct sockaddr_storage a;
+
+    for (unsigned i = 0; i < p->listeners; i++) {
+        listener_address(&p->listener[i], &a);
+        message(LEVEL_INFO, PAIRS("addr", address_text(&a, name, sizeof name)), "listening");
+    }
+}
+
+/* ---- is it us? ---- */
+
+/* Only an address of this machine can be bound without further rights. */
+static bool is_local(const struct sockaddr_storage *a)
+{
+    struct sockaddr_storage any_port = *a;
+    socklen_t len = a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                             : sizeof(struct sockaddr_in);
+    int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool local;
+
+    if (fd < 0)
+        return false;
+    address_set_port(&any_port, 0);
+    local = bind(fd, (struct sockaddr *)&any_port, len) == 0;
+    close(fd);
+    return local;
+}
+
+bool listen_is_own(const struct proxy *p, const struct sockaddr_storage *a)
+{
+    for (unsigned i = 0; i < p->listeners; i++) {
+        struct sockaddr_storage own;
+
+        listener_address(&p->listener[i], &own);
+        address_unmap(&own);
+        if (address_port(&own) != address_port(a))
+            continue;
+        if (address_equal(&own, a) || (address_is_any(&own) && is_local(a)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- opening ---- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct proxy *p = listener->data;
+
+    if (status)
+        message(LEVEL_WARN, PAIRS("reason", "io"),
+                "a connection could not be accepted: %s; are there too many open files (ulimit "
+                "-n)?", uv_strerror(status));
+    else
+        session_accept(p, listener);
+}
+
+static bool needs_mark(const struct proxy *p)
+{
+    return p->options->transparent == TRANSPARENT_TPROXY ||
+           p->options->transparent == TRANSPARENT_TPROXY_SPOOF;
+}
+
+/* `family` AF_UNSPEC: no socket yet. */
+static int new_listener(struct proxy *p, int family, uv_tcp_t **out, struct error *e)
+{
+    uv_tcp_t *t = &p->listener[p->listeners];
+    int err;
+
+    if (p->listeners == LISTENERS_MAX)
+        return error_set(e, ERR_USAGE, "more than %d sockets to listen on; give fewer -l",
+                         LISTENERS_MAX);
+    err = uv_tcp_init_ex(p->loop, t, (unsigned)family);
+    if (err)
+        return error_set(e, err == UV_ENOMEM ? ERR_NOMEM : ERR_IO, "cannot make a socket: %s",
+                         uv_strerror(err));
+    p->listeners++;
+    t->data = p;
+    *out = t;
+    return 0;
+}
+
+static int mark(const struct proxy *p, const uv_tcp_t *t, int family, struct error *e)
+{
+    uv_os_fd_t fd;
+
+    if (!needs_mark(p) || uv_fileno((const uv_handle_t *)t, &fd))
+        return 0;
+    return transparent_mark(fd, family, e);
+}
+
+static int listen_on(struct proxy *p, const char *text, struct error *e)
+{
+    struct sockaddr_storage a;
+    uv_tcp_t *t;
+    int err = listen_parse(text, &a, e);
+
+    if (!err)
+        err = new_listener(p, a.ss_family, &t, e);
+    if (!err)
+        err = mark(p, t, a.ss_family, e);
+    if (err)
+        return err;
+    err = uv_tcp_bind(t, (struct sockaddr *)&a, 0);
+    if (!err)
+        err = uv_listen((uv_stream_t *)t, BACKLOG, on_connection);
+    if (!err)
+        return 0;
+    return error_set(e, ERR_IO, "cannot listen on %s: %s; %s", text, uv_strerror(err),
+                     err == UV_EADDRINUSE ? "stop what listens there, or give another with -l"
+                     : err == UV_EACCES   ? "take a port above 1023, or start with the right to it"
+                                          : "give an address of this machine with -l");
+}
+
+static int listen_inherited(struct proxy *p, int fd, struct error *e)
+{
+    struct sockaddr_storage a;
+    uv_tcp_t *t;
+    int err = new_listener(p, AF_UNSPEC, &t, e);
+
+    if (err)
+        return err;
+    err = uv_tcp_open(t, fd);
+    if (!err) {
+        listener_address(t, &a);
+        if (mark(p, t, a.ss_family, e))
+            return (int)e->code;
+        err = uv_listen((uv_stream_t *)t, BACKLOG, on_connection);
+    }
+    return err ? error_set(e, ERR_IO, "cannot listen on descriptor %d, which LISTEN_FDS gives: %s",
+                           fd, uv_strerror(err))
+               : 0;
+}
+
+int listen_open(struct proxy *p, struct error *e)
+{
+    const struct proxy_options *o = p->options;
+    int err = transparent_check((enum transparent)o->transparent, e);
+
+    for (unsigned i = 0; i < o->inherited && !err; i++)
+        err = listen_inherited(p, ACTIVATION_FIRST + (int)i, e);
+    for (int i = 0; o->listen[i] && !err; i++)
+        err = listen_on(p, o->listen[i], e);
+    return err;
+}

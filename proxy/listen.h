@@ -1,0 +1,23 @@
+/* listen.h: the sockets on which clients arrive.
+ *
+ * Loop thread; they are embedded in `struct proxy`, which closes them.
+ */
+#ifndef XMPPTAP_LISTEN_H
+#define XMPPTAP_LISTEN_H
+
+#include "proxy.h"
+
+/* "ADDR:PORT" of this machine to a socket's address. ERR_USAGE with `e` filled. */
+int listen_parse(const char *text, struct sockaddr_storage *a, struct error *e) MUST_CHECK;
+
+/* Opens those of p->options, and takes those that were inherited; connections wait until the loop
+ * runs. ERR_USAGE, ERR_NOMEM, ERR_IO (names the address and the cure). */
+int listen_open(struct proxy *p, struct error *e) MUST_CHECK;
+
+/* Says where. */
+void listen_tell(const struct proxy *p);
+
+/* Would a connection to this address arrive here? */
+bool listen_is_own(const struct proxy *p, const struct sockaddr_storage *a);
+
+#endif
