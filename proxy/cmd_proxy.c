@@ -17,6 +17,16 @@ static const struct option_row rows[] = {
      "trust these CAs (PEM) for the server (default: the system's)"},
     {0, "insecure", NULL, OPTION_FLAG, AT(proxy.insecure),
      "go on when the server's certificate is not valid, and say why it is not"},
+    {0, "server-cert", "FILE", OPTION_STRING, AT(proxy.server_cert),
+     "show clients this certificate (PEM, its chain behind it), the server's own; forge none"},
+    {0, "server-key", "FILE", OPTION_STRING, AT(proxy.server_key),
+     "its key (PEM; default: in the same file)"},
+    {0, "client-cert", "FILE", OPTION_STRING, AT(proxy.client_cert),
+     "show this certificate (PEM) to a server that asks for a client's"},
+    {0, "client-key", "FILE", OPTION_STRING, AT(proxy.client_key),
+     "its key (PEM; default: in the same file)"},
+    {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
+     "append TLS secrets of both sides, for Wireshark"},
     {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),
      "the labels' language (default documented)"},
     {0, "secrets", "redact|keep", OPTION_CHOICE, AT(secrets),
@@ -44,6 +54,16 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
     return capture_run(o, NULL, NULL, &cap);
 }
 
+/* A key alone is a mistake. 0, or 2 with that said. */
+static int check_keys(const struct command *c, const struct proxy_options *o)
+{
+    if (o->server_key && !o->server_cert)
+        return usage_error(c, "--server-key needs --server-cert FILE, whose key it is");
+    if (o->client_key && !o->client_cert)
+        return usage_error(c, "--client-key needs --client-cert FILE, whose key it is");
+    return 0;
+}
+
 static int run(int argc, char **argv, const struct command *c)
 {
     struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
@@ -59,6 +79,9 @@ static int run(int argc, char **argv, const struct command *c)
     for (int i = 0; o.proxy.listen[i]; i++)
         if (listen_parse(o.proxy.listen[i], &address, &e))
             return usage_error(c, "%s", e.detail);
+    status = check_keys(c, &o.proxy);
+    if (status)
+        return status;
     if (c == &cmd_serve && rest < argc)
         return usage_error(c, "serve is the server itself and takes no %s", argv[rest]);
     if (c == &cmd_serve)
