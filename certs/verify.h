@@ -6,7 +6,8 @@
  *
  * Errors carry a kind: an alert's name as RFC 8446 §6 spells it ("unknown_ca"), or one of
  * self-signed, unknown-issuer, expired, not-yet-valid, wrong-name, no-certificate, untrusted (the
- * certificate), handshake-ended, no-cipher, no-curve, old-tls, not-tls, http, bad-data, weak.
+ * certificate), handshake-ended, no-cipher, no-curve, old-tls, not-tls, http, bad-data, weak. The
+ * connection itself (proxy/tcp.c, tls.c): reset, closed.
  */
 #ifndef XMPPTAP_VERIFY_H
 #define XMPPTAP_VERIFY_H
