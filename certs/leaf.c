@@ -317,7 +317,7 @@ static X509 *new_leaf(struct leaf_cache *c, const char *domain, const GENERAL_NA
     return cert_make(&r);
 }
 
-static SSL_CTX *new_context(struct leaf_cache *c, X509 *leaf)
+SSL_CTX *leaf_bare_context(void)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
@@ -327,8 +327,20 @@ static SSL_CTX *new_context(struct leaf_cache *c, X509 *leaf)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
     /* Tickets do for resumption; a cache would keep what many clients leave behind. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) ||
-        !SSL_CTX_use_certificate(ctx, leaf) || !SSL_CTX_use_PrivateKey(ctx, c->key) ||
+    if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+static SSL_CTX *new_context(struct leaf_cache *c, X509 *leaf)
+{
+    SSL_CTX *ctx = leaf_bare_context();
+
+    if (!ctx)
+        return NULL;
+    if (!SSL_CTX_use_certificate(ctx, leaf) || !SSL_CTX_use_PrivateKey(ctx, c->key) ||
         !SSL_CTX_add1_chain_cert(ctx, c->ca)) {
         SSL_CTX_free(ctx);
         return NULL;

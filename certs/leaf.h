@@ -20,6 +20,10 @@ struct leaf_cache;
 struct leaf_cache *leaf_cache_new(X509 *ca, EVP_PKEY *ca_key, struct error *e);
 void leaf_cache_free(struct leaf_cache *c);
 
+/* A server-side context with everything but certificate and key. Returns owned; NULL without
+ * memory. */
+SSL_CTX *leaf_bare_context(void);
+
 /* See ca_leaf_context(). */
 SSL_CTX *leaf_cache_context(struct leaf_cache *c, const char *domain, X509 *upstream,
                             struct error *e);

@@ -291,6 +291,16 @@ static const char *show_names(X509 *cert, const GENERAL_NAMES *names, char out[N
     return out;
 }
 
+bool verify_names(X509 *cert, const char *domain)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    bool named = name_matches(cert, names, domain);
+
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+    return named;
+}
+
 static int check_name(X509 *cert, const char *domain, struct error *e)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
@@ -338,7 +348,9 @@ enum peer { CLIENT, SERVER };
 #define TRUST_MAYBE "if it does not trust us yet, " TRUST_US
 #define CLIENT_LOG  "the client's own log may tell more"
 #define SERVER_LOG  "the server's own log may tell more"
-#define CLIENT_CERT "it wants a client certificate, which a proxy cannot show: turn that off there"
+#define CLIENT_CERT \
+    "give a client certificate that it accepts with --client-cert FILE --client-key FILE, or turn " \
+    "that off there"
 #define UPDATE      "update it, or allow TLS 1.2 there"
 
 /* "the PEER WHAT (alert NAME); CURE". RFC 8446 §6, RFC 5246 §7.2. */

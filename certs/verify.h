@@ -6,10 +6,13 @@
  *
  * Errors carry a kind: an alert's name as RFC 8446 §6 spells it ("unknown_ca"), or one of
  * self-signed, unknown-issuer, expired, not-yet-valid, wrong-name, no-certificate, untrusted (the
- * certificate), handshake-ended, no-cipher, no-curve, old-tls, not-tls, http, bad-data, weak.
+ * certificate), handshake-ended, no-cipher, no-curve, old-tls, not-tls, http, bad-data, weak. The
+ * connection itself (proxy/tcp.c, tls.c): reset, closed.
  */
 #ifndef XMPPTAP_VERIFY_H
 #define XMPPTAP_VERIFY_H
+
+#include <stdbool.h>
 
 #include <openssl/ssl.h>
 
@@ -25,6 +28,9 @@ SSL_CTX *verify_context(const char *ca_file, struct error *e);
  * ERR_CERTIFICATE with `e` a sentence with cause and cure ("self-signed certificate ...; give its
  * CA with --upstream-ca FILE, or ..."). */
 int verify_peer(SSL *ssl, const char *domain, struct error *e) MUST_CHECK;
+
+/* The same of the name alone. */
+bool verify_names(X509 *cert, const char *domain);
 
 /* Why a handshake with `peer` ("client" or "server") broke, in words, from OpenSSL's error queue,
  * which is emptied: alerts are named with what they mean and what to do ("the client does not

@@ -353,15 +353,20 @@ static void wire(struct story *s, const struct event *ev)
 static void tls(struct story *s, const struct event_tls *t)
 {
     static const struct {
-        const char *failed, *error, *version, *verify;
+        const char *failed, *error, *version, *verify, *shown, *asked;
     } keys[] = {
-        [SIDE_CLIENT] = {"tls.client", "tls.client.error", "tls.client.version", NULL},
-        [SIDE_SERVER] = {"tls.server", "tls.server.error", "tls.server.version", "tls.server.verify"},
+        [SIDE_CLIENT] = {"tls.client", "tls.client.error", "tls.client.version", NULL,
+                         "certificate.client", "certificate.client.asked"},
+        [SIDE_SERVER] = {"tls.server", "tls.server.error", "tls.server.version",
+                         "tls.server.verify", "certificate.shown", "certificate.asked"},
     };
 
     if (t->side == SIDE_PROXY)
         return;
     story_set(s, keys[t->side].version, t->version);
+    story_set(s, keys[t->side].shown, t->client_cert);
+    if (t->client_asked)
+        story_set(s, keys[t->side].asked, "yes");
     if (!t->ok) {
         story_set(s, keys[t->side].failed, *t->kind ? t->kind : "failed");
         story_set(s, keys[t->side].error, t->error);
@@ -462,7 +467,8 @@ static void ended(struct story *s, const struct event *ev)
 /* Keys that are not of `rules`. */
 static const char *const own_keys[] = {
     "tls.client", "tls.client.error", "tls.client.version", "tls.server", "tls.server.error",
-    "tls.server.version", "tls.server.verify", "violation", "violation.text", "violation.side",
+    "tls.server.version", "tls.server.verify", "certificate.client", "certificate.client.asked",
+    "certificate.shown", "certificate.asked", "violation", "violation.text", "violation.side",
     "violation.detail", "edit", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
     "unanswered", "quiet", "login.time", "last", "last.words",

@@ -67,6 +67,15 @@ struct event_tls {
     const char *group;
     const char *sni;     /* name sent (server's leg) or received (client's leg), or "" */
     const char *cert;    /* subject of the certificate the server showed, or of our leaf; or "" */
+    const char *cert_key;    /* its key's type and bits, "RSA 2048"; so far as known; or "" */
+    const char *cert_sha256; /* its fingerprint, hex; or "" */
+    const char *signature;   /* what the handshake was signed with, "ECDSA-SHA256"; or "" */
+    const char *alpn;        /* protocol agreed on (RFC 7301), or "" */
+    const char *client_cert; /* subject of the certificate that the client showed (client's leg) or
+                              * that we showed the server; or "" */
+    const char *client_jid;  /* its xmppAddr (XEP-0178), or "" */
+    bool client_asked;       /* a client's certificate was asked for on this leg */
+    bool resumed;            /* an earlier session of TLS goes on */
     const char *verify;  /* server's leg: "ok", or why not, in words; client's leg: "" */
     const char *error;   /* why the handshake failed, in words; "" if ok */
     const char *kind;    /* the failure's stable name: an alert's ("unknown_ca"), "self-signed",

@@ -288,6 +288,16 @@ static void put_tls(struct line *l, const struct event_tls *t)
     put_text(l, "group", t->group);
     put_text(l, "sni", t->sni);
     put_text(l, "cert", t->cert);
+    put_text(l, "cert_key", t->cert_key);
+    put_text(l, "cert_sha256", t->cert_sha256);
+    put_text(l, "signature", t->signature);
+    put_text(l, "alpn", t->alpn);
+    if (t->resumed)
+        put_str(l, ",\"resumed\":true");
+    if (t->client_asked)
+        put_str(l, ",\"client_asked\":true");
+    put_text(l, "client_cert", t->client_cert);
+    put_text(l, "client_jid", t->client_jid);
     put_text(l, "verify", t->verify);
     put_text(l, "error", t->error);
     put_text(l, "kind", t->kind);

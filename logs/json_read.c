@@ -201,6 +201,14 @@ static void read_tls(struct fields *f, struct event_tls *t)
     t->group = text(f, "group");
     t->sni = text(f, "sni");
     t->cert = text(f, "cert");
+    t->cert_key = text(f, "cert_key");
+    t->cert_sha256 = text(f, "cert_sha256");
+    t->signature = text(f, "signature");
+    t->alpn = text(f, "alpn");
+    t->resumed = flag(f, "resumed");
+    t->client_asked = flag(f, "client_asked");
+    t->client_cert = text(f, "client_cert");
+    t->client_jid = text(f, "client_jid");
     t->verify = text(f, "verify");
     t->error = text(f, "error");
     t->kind = text(f, "kind");

@@ -38,6 +38,16 @@ static void put_tls(struct text *x, const struct event_tls *tls)
     put_fact(x, "group", tls->group);
     put_fact(x, "SNI", tls->sni);
     put_fact(x, "certificate", tls->cert);
+    put_fact(x, "its key", tls->cert_key);
+    put_fact(x, "its SHA-256", tls->cert_sha256);
+    put_fact(x, "signed with", tls->signature);
+    put_fact(x, "ALPN", tls->alpn);
+    if (tls->resumed)
+        text_put(x, ", resumed");
+    if (tls->client_asked)
+        text_put(x, ", client certificate asked for");
+    put_fact(x, "client certificate", tls->client_cert);
+    put_fact(x, "its JID", tls->client_jid);
     put_fact(x, "verification", tls->verify);
     text_end(x);
 }

@@ -69,6 +69,12 @@ static size_t mark_strings(struct mark *m, const char **at[STRINGS_MAX])
         at[n++] = &m->u.tls.group;
         at[n++] = &m->u.tls.sni;
         at[n++] = &m->u.tls.cert;
+        at[n++] = &m->u.tls.cert_key;
+        at[n++] = &m->u.tls.cert_sha256;
+        at[n++] = &m->u.tls.signature;
+        at[n++] = &m->u.tls.alpn;
+        at[n++] = &m->u.tls.client_cert;
+        at[n++] = &m->u.tls.client_jid;
         at[n++] = &m->u.tls.verify;
         at[n++] = &m->u.tls.error;
         at[n++] = &m->u.tls.kind;

@@ -102,16 +102,18 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
         .room_arg = &cap->proxy,
     };
     char ca_dir[4096];
-    bool made;
+    bool made = false;
     int err = find_dirs(o, cap, ca_dir, sizeof ca_dir, e);
 
     o->proxy.wait_when_full = o->when_full == 0;
     if (!err)
         err = proxy_listen(&cap->proxy, &cap->loop, &o->proxy, e);
-    if (!err) {
+    if (!err && !o->proxy.server_cert) {
         cap->ca = ca_open(ca_dir, &made, e);
         err = cap->ca ? 0 : (int)e->code;
     }
+    if (!err)
+        err = proxy_open_keylog(&cap->proxy, e);
     if (!err)
         err = open_sinks(o, cap, r.sinks, e);
     if (err) {

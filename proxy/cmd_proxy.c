@@ -27,6 +27,16 @@ static const struct option_row rows[] = {
      "trust these CAs (PEM) for the server (default: the system's)"},
     {0, "insecure", NULL, OPTION_FLAG, AT(proxy.insecure),
      "go on when the server's certificate is not valid, and say why it is not"},
+    {0, "server-cert", "FILE", OPTION_STRING, AT(proxy.server_cert),
+     "show clients this certificate (PEM, its chain behind it), the server's own; forge none"},
+    {0, "server-key", "FILE", OPTION_STRING, AT(proxy.server_key),
+     "its key (PEM; default: in the same file)"},
+    {0, "client-cert", "FILE", OPTION_STRING, AT(proxy.client_cert),
+     "show this certificate (PEM) to a server that asks for a client's"},
+    {0, "client-key", "FILE", OPTION_STRING, AT(proxy.client_key),
+     "its key (PEM; default: in the same file)"},
+    {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
+     "append TLS secrets of both sides, for Wireshark"},
     {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),
      "the labels' language (default documented)"},
     {0, "secrets", "redact|keep", OPTION_CHOICE, AT(secrets),
@@ -84,6 +94,16 @@ static int choose_listeners(const struct command *c, struct capture_options *o)
     return 0;
 }
 
+/* A key alone is a mistake. 0, or 2 with that said. */
+static int check_keys(const struct command *c, const struct proxy_options *o)
+{
+    if (o->server_key && !o->server_cert)
+        return usage_error(c, "--server-key needs --server-cert FILE, whose key it is");
+    if (o->client_key && !o->client_cert)
+        return usage_error(c, "--client-key needs --client-cert FILE, whose key it is");
+    return 0;
+}
+
 static int run(int argc, char **argv, const struct command *c)
 {
     struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
@@ -92,7 +112,9 @@ static int run(int argc, char **argv, const struct command *c)
     status = options_parse(c, argc, argv, &o, &rest);
     if (status != OPTIONS_OK)
         return status;
-    status = parse_balancers(c, &o);
+    status = check_keys(c, &o.proxy);
+    if (!status)
+        status = parse_balancers(c, &o);
     if (!status)
         status = choose_listeners(c, &o);
     if (status)

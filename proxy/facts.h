@@ -14,10 +14,16 @@ struct tls_facts {
     char group[64];
     char sni[256];
     char cert[256];
+    char cert_key[32];
+    char cert_sha256[65];
+    char signature[48];
+    char alpn[32];
+    char client_cert[256];
+    char client_jid[256];
 };
 
-/* Fills version, cipher, group, sni and cert of `ev`, whose strings live in `f` or in OpenSSL for
- * as long as `ssl` does; all "" without `ssl` (NULL). */
+/* Fills all of `ev` but side, ok, verify, error and kind; its strings live in `f` or in OpenSSL
+ * for as long as `ssl` does; all "" without `ssl` (NULL). */
 void tls_facts(struct tls_facts *f, SSL *ssl, struct event_tls *ev);
 
 /* `domain` as TLS and certificates name it: an internationalized one in A-labels (RFC 5891); one

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX 40
+#define ROWS_MAX 100
 #define HELP     1000 /* a value that no letter has */
 
 int usage_error(const struct command *c, const char *fmt, ...)

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../certs/identity.h"
 #include "../certs/verify.h"
 #include "../logs/message.h"
 #include "address.h"
+#include "client_cert.h"
+#include "keylog.h"
 #include "listen.h"
 #include "session.h"
 
@@ -138,15 +141,67 @@ static void on_signal(uv_signal_t *signal, int number)
 
 /* ---- its life ---- */
 
+/* ---- TLS that is the same for all sessions ---- */
+
+static void say_shared_key(const struct identity_files *f)
+{
+    if (identity_key_is_shared(f))
+        message(LEVEL_WARN, PAIRS("file", f->key ? f->key : f->cert),
+                "this key is open to its group; if that is not meant so: chmod 600");
+}
+
+static int open_upstream(struct proxy *p, struct error *e)
+{
+    const struct proxy_options *o = p->options;
+    const struct identity_files client = {o->client_cert, o->client_key, "client"};
+
+    p->upstream_tls = verify_context(o->upstream_ca, e);
+    if (!p->upstream_tls)
+        return (int)e->code;
+    client_cert_watch(p->upstream_tls);
+    if (!o->client_cert)
+        return 0;
+    if (identity_use(p->upstream_tls, &client, e))
+        return (int)e->code;
+    say_shared_key(&client);
+    return 0;
+}
+
+static int open_tls(struct proxy *p, struct error *e)
+{
+    const struct proxy_options *o = p->options;
+    const struct identity_files server = {o->server_cert, o->server_key, "server"};
+
+    if (o->server_cert) {
+        p->server_tls = identity_server_context(&server, e);
+        if (!p->server_tls)
+            return (int)e->code;
+        say_shared_key(&server);
+    }
+    return o->upstream.builtin ? 0 : open_upstream(p, e);
+}
+
 int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
 {
+    int err;
+
     *p = (struct proxy){.loop = loop, .options = o};
-    if (!o->upstream.builtin) {
-        p->upstream_tls = verify_context(o->upstream_ca, e);
-        if (!p->upstream_tls)
-            return (int)e->code;
-    }
-    return listen_open(p, e);
+    err = open_tls(p, e);
+    return err ? err : listen_open(p, e);
+}
+
+int proxy_open_keylog(struct proxy *p, struct error *e)
+{
+    if (!p->options->keylog)
+        return 0;
+    p->keylog = keylog_open(p->options->keylog, e);
+    if (!p->keylog)
+        return (int)e->code;
+    if (p->upstream_tls)
+        keylog_watch(p->keylog, p->upstream_tls);
+    if (p->server_tls)
+        keylog_watch(p->keylog, p->server_tls);
+    return 0;
 }
 
 int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
@@ -180,5 +235,7 @@ void proxy_free(struct proxy *p)
     close_handle((uv_handle_t *)&p->stop_limit);
     uv_run(p->loop, UV_RUN_DEFAULT);
     SSL_CTX_free(p->upstream_tls);
+    SSL_CTX_free(p->server_tls);
+    keylog_close(p->keylog);
     reader_free(p->reader);
 }

@@ -34,6 +34,9 @@ struct proxy_options {
     bool insecure;
     bool wait_when_full;     /* else record a gap */
     unsigned connect_s, handshake_s; /* time-outs */
+    const char *server_cert, *server_key; /* the server's own, shown to clients; or NULL */
+    const char *client_cert, *client_key; /* shown to the server when it asks; or NULL */
+    const char *keylog;      /* file for TLS secrets, or NULL */
     const char *stream_id;   /* builtin: a fixed stream id, or NULL */
 };
 
@@ -41,8 +44,10 @@ struct proxy {
     const struct proxy_options *options; /* borrowed */
     uv_loop_t *loop;
     struct recorder *recorder;  /* borrowed */
-    struct ca *ca;              /* borrowed */
+    struct ca *ca;              /* borrowed; NULL with --server-cert */
     SSL_CTX *upstream_tls;      /* owned; NULL for builtin: */
+    SSL_CTX *server_tls;        /* owned: --server-cert; NULL: leaves are forged */
+    struct keylog *keylog;      /* owned, or NULL */
     struct reader *reader;      /* owned: the gates' */
     struct session *sessions;   /* list */
     unsigned long empty;        /* connections without a byte */
@@ -62,9 +67,12 @@ struct proxy {
 int upstream_parse(const char *text, struct upstream *u, struct error *e) MUST_CHECK;
 
 /* Opens the listeners; connections wait until the loop runs. Errors: ERR_USAGE, ERR_CA
- * (--upstream-ca), ERR_IO (names the address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */
+ * (certificates, keys), ERR_IO (names the address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */
 int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
     MUST_CHECK;
+
+/* --keylog, behind proxy_listen(): what can fail without a trace goes first. ERR_IO, ERR_NOMEM. */
+int proxy_open_keylog(struct proxy *p, struct error *e) MUST_CHECK;
 
 /* Ready for sessions; says on which addresses. Borrows both until proxy_free(). Errors:
  * ERR_NOMEM. */

@@ -1,8 +1,11 @@
 #include "secure.h"
 
+#include "../certs/cert.h"
 #include "../certs/verify.h"
 #include "../logs/message.h"
+#include "client_cert.h"
 #include "facts.h"
+#include "keylog.h"
 
 #define DOMAIN_MAX 1024
 #define TLS_FAILURE "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
@@ -88,17 +91,42 @@ void secure_server_done(struct session *s)
     gate_server_secured(&s->gate);
 }
 
+/* What the client is shown: a leaf, or the server's own certificate. Returns a new reference, or
+ * NULL with `e` filled. */
+static SSL_CTX *client_context(struct session *s, const char *name, X509 *upstream,
+                               struct error *e)
+{
+    SSL_CTX *ctx = s->proxy->server_tls;
+
+    if (!ctx) {
+        ctx = ca_leaf_context(s->proxy->ca, name, upstream, e);
+        if (ctx)
+            keylog_watch(s->proxy->keylog, ctx);
+        return ctx;
+    }
+    if (!verify_names(SSL_CTX_get0_certificate(ctx), name))
+        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "tls-handshake"),
+                "the certificate of --server-cert does not name \"%s\", which the client asked "
+                "for; the client may refuse it: give the one that the server shows for it", name);
+    SSL_CTX_up_ref(ctx);
+    return ctx;
+}
+
 void secure_client(struct session *s, const char *p, size_t n)
 {
     char name[DOMAIN_MAX];
     struct error e;
     SSL *server = leg_ssl(SERVER(s));
     X509 *cert = server ? SSL_get1_peer_certificate(server) : NULL;
-    SSL_CTX *ctx = ca_leaf_context(s->proxy->ca, domain(s, name), cert, &e);
+    SSL_CTX *ctx = client_context(s, domain(s, name), cert, &e);
     SSL *ssl = ctx ? SSL_new(ctx) : NULL;
 
     X509_free(cert);
     SSL_CTX_free(ctx);
+    if (ssl && !client_cert_ask(ssl, server)) {
+        SSL_free(ssl);
+        ssl = NULL;
+    }
     if (!ctx) {
         session_close(s, SIDE_PROXY, e.code, "%s", e.detail);
         return;
@@ -111,8 +139,23 @@ void secure_client(struct session *s, const char *p, size_t n)
         leg_inject(CLIENT(s), p, n);
 }
 
+/* The client has shown a certificate, which nobody else can show to the server. */
+static void say_client_cert(struct session *s)
+{
+    char name[256];
+    X509 *cert = client_cert_shown(leg_ssl(CLIENT(s)));
+
+    if (cert && !s->proxy->options->client_cert)
+        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "tls-handshake"),
+                "the client shows a certificate (\"%s\"), which cannot pass a man in the middle: "
+                "SASL EXTERNAL will not work; give that certificate and its key with --client-cert "
+                "FILE --client-key FILE, or log in with a password",
+                cert_common_name(cert, name, sizeof name));
+}
+
 void secure_client_done(struct session *s)
 {
+    say_client_cert(s);
     secure_record(s, SIDE_CLIENT, "", "", NULL);
     session_wait(s, WAIT_NOTHING, 0);
     gate_client_secured(&s->gate);

@@ -6,6 +6,7 @@
 #include "address.h"
 #include "leg.h"
 
+#define KIND_RESET "reset" /* as the `tls` event names it, in the middle of a handshake */
 #define READ_BYTES (64u << 10)
 #define OUT_MAX    (64u << 20) /* far above what backpressure lets grow */
 
@@ -206,6 +207,19 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(bytes, sizeof bytes);
 }
 
+/* libuv takes a hang-up behind the last bytes for an end without looking whether it is a reset.
+ * UV_ECONNRESET ..., or 0. */
+static ssize_t hidden_error(uv_stream_t *stream)
+{
+    uv_os_fd_t fd;
+    int err = 0;
+    socklen_t len = sizeof err;
+
+    if (uv_fileno((uv_handle_t *)stream, &fd) || getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
+        return 0;
+    return uv_translate_sys_error(err);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct tcp *t = stream->data;
@@ -215,12 +229,13 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     if (n > 0) {
         layer_up(&t->layer, buf->base, (size_t)n);
-    } else if (n == UV_EOF) {
+    } else if (n == UV_EOF && !(n = hidden_error(stream))) {
         uv_read_stop(stream);
         layer_up_ended(&t->layer);
     } else {
         uv_read_stop(stream);
         error_set(&e, ERR_RESET, "%s", uv_strerror((int)n));
+        e.kind = KIND_RESET;
         leg_failed(t->layer.leg, &e);
     }
 }
@@ -264,6 +279,7 @@ static void write_failed(struct tcp *t, int status)
     struct error e;
 
     error_set(&e, ERR_RESET, "%s", uv_strerror(status));
+    e.kind = KIND_RESET;
     leg_failed(t->layer.leg, &e);
 }
 

@@ -218,6 +218,7 @@ static void tls_ended(struct layer *y)
     else
         error_set(&e, ERR_TLS, "the server closed the connection in the middle of the TLS handshake; "
                   "is it an XMPP server with TLS 1.2 or later? Its log may say more");
+    e.kind = "closed";
     leg_failed(y->leg, &e);
 }
 

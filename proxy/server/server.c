@@ -166,7 +166,7 @@ static int unreadable(struct server *s, enum error_code code)
     } told[] = {
         {ERR_RESTRICTED_XML, "restricted-xml"}, {ERR_ITEM_CAP, "policy-violation"},
         {ERR_TAG_CAP, "policy-violation"},      {ERR_DEPTH_CAP, "policy-violation"},
-        {ERR_CAP, "policy-violation"},
+        {ERR_CAP, "policy-violation"},          {ERR_ENCODING, "unsupported-encoding"},
     };
 
     if (code == ERR_NOMEM)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define DAY 86400
 
@@ -48,7 +49,8 @@ static X509 *issue(EVP_PKEY *key, const char *name, X509 *issuer, EVP_PKEY *issu
     if (ca) {
         add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign");
     } else {
-        snprintf(san, sizeof(san), "DNS:%s", name);
+        snprintf(san, sizeof(san), "%s%s",
+                 strchr(name, '@') ? "otherName:1.3.6.1.5.5.7.8.5;UTF8:" : "DNS:", name);
         add_extension(cert, issuer ? issuer : cert, NID_subject_alt_name, san);
     }
     assert_true(X509_sign(cert, issuer_key ? issuer_key : key, EVP_sha256()) > 0);
@@ -77,6 +79,24 @@ void pki_save_ca(const struct pki *pki, const char *path)
     assert_non_null(f);
     assert_int_equal(PEM_write_X509(f, pki->ca), 1);
     assert_int_equal(fclose(f), 0);
+}
+
+void pki_save_identity(const struct pki *pki, const char *name, const char *cert, const char *key)
+{
+    EVP_PKEY *k = EVP_EC_gen("P-256");
+    assert_non_null(k);
+    X509 *x = issue(k, name, pki->ca, pki->ca_key, 30);
+    FILE *f = fopen(cert, "we");
+    assert_non_null(f);
+    assert_int_equal(PEM_write_X509(f, x) && PEM_write_X509(f, pki->ca), 1);
+    assert_int_equal(fclose(f), 0);
+    f = fopen(key, "we");
+    assert_non_null(f);
+    assert_int_equal(fchmod(fileno(f), 0600), 0);
+    assert_int_equal(PEM_write_PrivateKey(f, k, NULL, NULL, 0, NULL, NULL), 1);
+    assert_int_equal(fclose(f), 0);
+    X509_free(x);
+    EVP_PKEY_free(k);
 }
 
 static void set_version(SSL_CTX *ctx, int version)

@@ -30,6 +30,10 @@ void pki_free(struct pki *pki);
 /* Writes the CA's certificate for --upstream-ca. */
 void pki_save_ca(const struct pki *pki, const char *path);
 
+/* Writes a certificate of this CA, the CA's behind it, and its key (0600). `name`: a domain, or a
+ * JID, which becomes an xmppAddr (XEP-0178). */
+void pki_save_identity(const struct pki *pki, const char *name, const char *cert, const char *key);
+
 /* A server's context that shows such a certificate. `version`: TLS1_2_VERSION, TLS1_3_VERSION, or
  * 0 for both. Returns owned. */
 SSL_CTX *pki_server(const struct pki *pki, enum pki_leaf leaf, int version);

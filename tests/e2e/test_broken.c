@@ -26,6 +26,19 @@ static void assert_sessions(struct scene *s, size_t sessions)
     records_free(&r);
 }
 
+/* What the `tls` record of this side is called that says that no handshake came to its end. */
+static void assert_kind(struct scene *s, const char *side, const char *kind)
+{
+    struct records r;
+    size_t failed = 0;
+    records_load(&r, s->box, s->box->archive);
+    for (size_t i = 0; i < r.lines; i++)
+        failed += record_is(r.line[i], "event", "tls") && record_is(r.line[i], "side", side) &&
+                  strstr(r.line[i], "\"ok\":false") && record_is(r.line[i], "kind", kind);
+    assert_int_equal(failed, 1);
+    records_free(&r);
+}
+
 static void assert_ends(struct peer *p)
 {
     struct bytes rest = {0};
@@ -259,7 +272,36 @@ static void test_server_resets_in_handshake(void **state)
     bytes_free(&rest);
     scene_stop(s);
     assert_sessions(s, 2);
+    assert_kind(s, "server", "reset");
     box_done(s->box);
+}
+
+/* As a client does that does not like our certificate, or whose user stops it. */
+static void client_leaves_in_handshake(void **state, void (*leave)(struct peer *p),
+                                       const char *kind)
+{
+    struct scene *s = scene_start(*state);
+    scene_open(s);
+    PEER_OK(&s->client, peer_sends(&s->client, STARTTLS));
+    PEER_OK(&s->server, peer_expects(&s->server, STARTTLS));
+    scene_proceed(s);
+    PEER_OK(&s->client, peer_send(&s->client, "\x16\x03\x01", 3)); /* TLS begins */
+    leave(&s->client);
+    assert_ends(&s->server);
+    scene_stop(s);
+    assert_sessions(s, 2);
+    assert_kind(s, "client", kind);
+    box_done(s->box);
+}
+
+static void test_client_resets_in_handshake(void **state)
+{
+    client_leaves_in_handshake(state, peer_abort, "reset");
+}
+
+static void test_client_leaves_in_handshake(void **state)
+{
+    client_leaves_in_handshake(state, peer_close, "closed");
 }
 
 static void test_server_resets_after_login(void **state)
@@ -316,6 +358,8 @@ int main(void)
         TEST(test_server_speaks_first),
         TEST(test_server_resets_before_login),
         TEST(test_server_resets_in_handshake),
+        TEST(test_client_resets_in_handshake),
+        TEST(test_client_leaves_in_handshake),
         TEST(test_server_resets_after_login),
         TEST(test_client_resets_after_login),
         TEST(test_http),

@@ -16,13 +16,14 @@
 #include "run.h"
 
 #define DOCUMENTED   "tests/data/trace/documented.txt"
-#define ARGS         12
+#define ARGS         14
+#define UP           "tcp://127.0.0.1:%P"
 #define WAYS         4 /* spellings of a cure, one of which must be there */
 
 /* ---- bad input ---- */
 
 /* In the arguments: %A archive folder, %C CA folder (good CA inside), %F a regular file, %P a
- * port in use, %W folder with a world-readable CA, %G folder with a garbage CA. */
+ * port in use, %W folder with a world-readable CA, %G folder with a garbage CA, %K a key. */
 struct row {
     const char *name;
     const char *args[ARGS]; /* NULL behind the last */
@@ -121,6 +122,51 @@ static const struct row rows[] = {
      "%F",
      {"--upstream-ca", "PEM"},
      1},
+    {"server's key without its certificate",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--server-key", "%F", "builtin:"),
+     "--server-key",
+     {"--server-cert"},
+     2},
+    {"client's key without its certificate",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--client-key", "%F", "builtin:"),
+     "--client-key",
+     {"--client-cert"},
+     2},
+    {"missing server certificate",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--server-cert", "%F.pem", "builtin:"),
+     "%F.pem",
+     {"--server-cert"},
+     1},
+    {"garbage for a server certificate",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--server-cert", "%F", "builtin:"),
+     "%F",
+     {"--server-cert"},
+     1},
+    {"garbage for a client's key",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--client-cert", "%C/ca.pem", "--client-key", "%F", UP),
+     "%F",
+     {"--client-key"},
+     1},
+    {"a key that is not the certificate's",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--server-cert", "%C/ca.pem", "--server-key", "%K", UP),
+     "%K",
+     {"--server-key"},
+     1},
+    {"a server's key that everybody can read",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--server-cert", "%W/ca.pem", "builtin:"),
+     "%W/ca.pem",
+     {"chmod 600"},
+     1},
+    {"a key log that others can read",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--keylog", "%W/ca.pem", "builtin:"),
+     "%W/ca.pem",
+     {"chmod 600"},
+     1},
+    {"a key log below a file",
+     PROXY("-d", "%A", "--ca-dir", "%C", "--keylog", "%F/keys", "builtin:"),
+     "%F/keys",
+     {"--keylog"},
+     1},
     {"transcript into a folder that is none",
      PROXY("-d", "%A", "--ca-dir", "%C", "-o", "%F/o", "builtin:"),
      "%F/o",
@@ -137,7 +183,7 @@ static const struct row rows[] = {
 
 /* What the rows' arguments stand for. */
 struct ground {
-    const char *file, *world, *garbage;
+    const char *file, *world, *garbage, *key;
     int listener, port;
 };
 
@@ -157,6 +203,8 @@ static void ground_init(struct ground *g, struct box *b)
     assert_true(bytes_file(&pem, box_text(b, "%s/ca.pem", b->ca)));
     assert_true(bytes_save(box_text(b, "%s/ca.pem", g->world), pem.p, pem.len, 0644));
     assert_true(bytes_save(box_text(b, "%s/ca.pem", g->garbage), "garbage\n", 8, 0600));
+    g->key = box_text(b, "%s/key.pem", b->root);
+    pki_save_identity(&b->pki, DOMAIN, box_text(b, "%s/cert.pem", b->root), g->key);
     bytes_free(&pem);
 }
 
@@ -171,6 +219,7 @@ static const char *fill_in(struct box *b, const struct ground *g, const char *s)
                         : mark[1] == 'F' ? g->file
                         : mark[1] == 'W' ? g->world
                         : mark[1] == 'G' ? g->garbage
+                        : mark[1] == 'K' ? g->key
                                          : box_text(b, "%d", g->port);
     return box_text(b, "%.*s%s%s", (int)(mark - s), s, value, mark + 2);
 }
@@ -217,12 +266,12 @@ static void test_bad_input(void **state)
 static void test_help(void **state)
 {
     static const struct {
-        const char *command, *options[20];
+        const char *command, *options[24];
     } commands[] = {
         {"proxy",
          {"-l", "--listen", "-d", "--archive-dir", "--no-archive", "--ca-dir", "--upstream-ca",
-          "--insecure", "--labels", "--secrets", "--handshake-timeout", "-o", "-q", "--quiet", "-v",
-          "--help", "builtin:", "tcp://"}},
+          "--insecure", "--keylog", "--labels", "--secrets", "--handshake-timeout", "-o", "-q", "--quiet", "-v",
+          "--server-cert", "--client-cert", "--help", "builtin:", "tcp://"}},
         {"serve", {"--listen", "--archive-dir", "--labels", "--secrets", "--help"}},
         {"show", {"-d", "--archive-dir", "--labels", "--help"}},
         {"list", {"-d", "--archive-dir", "--help"}},

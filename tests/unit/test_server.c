@@ -227,6 +227,7 @@ static const struct {
      STREAM_ERROR("invalid-namespace")},
     {"<stream:stream to='example.org'>", false, STREAM_ERROR("not-well-formed")},
     {"GET / HTTP/1.1\r\n\r\n", false, STREAM_ERROR("not-well-formed")},
+    {"\xff\xfe<", false, STREAM_ERROR("unsupported-encoding")}, /* RFC 6120 §4.9.3.22 */
     {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", false, STREAM_ERROR("not-well-formed")},
     {"<!DOCTYPE x [<!ENTITY a 'b'>]>", false, STREAM_ERROR("restricted-xml")},
     {"<!-- x -->", false, STREAM_ERROR("restricted-xml")},
