@@ -48,13 +48,11 @@ WAYS = {"auto": (),  # the default
                             "--password-file", "{password_file}")}
 # What a client is asked to do besides, with one server.
 OPTIONS = {("ejabberd", "gloox"): ("zlib",)}
-QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), ("ejabberd", "gloox", "STARTTLS", "1.2"),
-         ("ejabberd", "gloox", "direct TLS", "1.2"), ("prosody", "slixmpp", "direct TLS", "1.3")}
-# Verdicts that say where a login stopped, but not why.
-VAGUE = {"client.in-sasl", "client.after-features", "client.after-success", "client.silent",
-         "client.unbound", "cut-off", "login.unfinished", "reset.client", "reset.server",
-         "server.in-login", "server.silent", "session.dropped", "session.failed", "session.lost",
-         "stopped", "stream.none", "tls.client.other", "tls.client.left", "tls.server.other"}
+QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), ("ejabberd", "gloox", "STARTTLS", "1.2")}
+# What must stand in a cell, and not only where it does without xmpptap.
+MUST = {}
+# The verdicts that can be true here: there is nothing wrong with a server or a password.
+CAUSES = {"sasl.channel-binding", "sasl.gs2-y", "sasl.downgrade", "mechanisms.none-in-common"}
 
 
 # ---- servers ----
@@ -131,12 +129,13 @@ SERVERS = {"prosody": Prosodies, "ejabberd": Ejabberds}
 
 class Cell:
     """What came of one login: `ok` if the client says that it logged in and out; with xmpptap
-    `session` is what `list --json` says of it."""
+    `session` is what `list --json` says of it, `labels` those of what passed."""
 
-    def __init__(self, ok, text, session=None, explained=""):
+    def __init__(self, ok, text, session=None, labels=(), explained=""):
         self.ok = ok
         self.text = text
         self.session = session or {}
+        self.labels = labels
         self.explained = explained
         self.fault = None
 
@@ -144,20 +143,23 @@ class Cell:
     def verdict(self):
         return self.session.get("verdict", "")
 
-    def judge(self, direct):
-        """Sets `fault` to what must not be, given what came of the login without xmpptap."""
+    def judge(self, direct, must):
+        """Sets `fault` to what must not be, given what came of the login without xmpptap, and what
+        must stand in the cell."""
         if self.ok and self.session.get("ok") is not True:
             self.fault = f"logged in, and the verdict is {self.verdict or 'missing'}"
-        elif not self.ok and direct.ok and (not self.verdict or self.session.get("ok")
-                                            or self.verdict in VAGUE):
-            self.fault = f"{self.text}; the verdict {self.verdict or 'is missing'}: no cause named"
+        elif not self.ok and direct.ok and self.verdict not in CAUSES:
+            self.fault = f"{self.text}; the verdict is {self.verdict or 'missing'}"
+        elif absent := {*must.split()} - {*str(self).split()}:
+            self.fault = f"{self}, without {' '.join(absent)}"
 
     def __str__(self):
         if self.fault:
             return "FAIL"
         if not self.ok:
             return self.verdict or "no"
-        return " ".join(filter(None, ["ok", self.session.get("mechanism")]))
+        zlib = "zlib" if "compression.start" in self.labels else None
+        return " ".join(filter(None, ["ok", self.session.get("mechanism"), zlib]))
 
 
 def last_line(text):
@@ -193,7 +195,8 @@ class World:
             cells = {DIRECT: await Attempt(*place, users[client]).without()}
             for way in ways:
                 cells[way] = await Attempt(*place, users[client]).through(way)
-                cells[way].judge(cells[DIRECT])
+                key = server, client, kind, version, way
+                cells[way].judge(cells[DIRECT], MUST.get(key, ""))
             return cells
         finally:
             self.places.put_nowait(users)
@@ -242,14 +245,19 @@ class Attempt:
             await tap.start(self.upstream, "--upstream-ca", self.ca, *options, scheme=self.scheme)
             ok, text = await self.log_in(tap.port, tap.ca())
             await self.ended(tap)
+        except AssertionError as error:
+            return Cell(False, f"xmpptap does not start: {str(error).strip()}")
         finally:
             await tap.stop()
         if tap.process.returncode:
             return Cell(False, f"xmpptap: {tap.process.returncode}: {tap.messages()[-500:]}")
         sessions = [json.loads(s) for s in tap.run("list", "--json", tap.archive).splitlines()]
-        session = sessions[-1] if sessions else None
-        explained = tap.run("explain", "-d", tap.archive, session["session"]) if session else ""
-        return Cell(ok, text, session, explained)
+        if not sessions:
+            return Cell(ok, text)
+        session = sessions[-1]
+        labels = {record.get("label") for record in tap.records()[session["session"]]}
+        explained = tap.run("explain", "-d", tap.archive, session["session"])
+        return Cell(ok, text, session, labels, explained)
 
     @staticmethod
     async def ended(tap):
@@ -348,7 +356,7 @@ def show(key, cells, arguments):
         if arguments.tap and way != DIRECT:
             print(tap_line(key, way, cell), flush=True)
         if cell.fault or (arguments.verbose and not cell.ok):
-            print(f"---- {', '.join(key)}, {way}: {cell.text}\n{cell.explained}",
+            print(f"---- {', '.join(key)}, {way}: {cell.text}\n{cell.explained}".rstrip(),
                   file=sys.stdout if arguments.tap else sys.stderr, flush=True)
 
 

@@ -58,11 +58,13 @@ const note = new Promise((resolve) => {
   });
 });
 
+// ejabberd resets the connection behind its </stream:stream>, which is none of a problem.
 async function logOut() {
   await entity.send(xml("presence", { type: "unavailable" }));
   entity.removeAllListeners("disconnect");
+  const before = problem;
   await entity.stop();
-  finish(problem ? problem.message : "logged out", problem ? 1 : 0);
+  finish(before ? before.message : "logged out", before ? 1 : 0);
 }
 
 entity.once("online", async (address) => {
