@@ -32,7 +32,7 @@ LABELS_MD   := tests/tools/labels_md
 
 # ---- flags ----
 
-LIBS       := libuv expat openssl zlib jansson libidn2
+LIBS       := libuv expat openssl zlib jansson libidn2 libcares
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)

@@ -90,7 +90,12 @@ void address_set_port(struct sockaddr_storage *a, unsigned port)
 
 bool address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-    return a->ss_family == b->ss_family && address_port(a) == address_port(b) &&
+    return address_port(a) == address_port(b) && address_same_host(a, b);
+}
+
+bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    return a->ss_family == b->ss_family &&
            memcmp(bytes_of(a), bytes_of(b), size_of(a->ss_family)) == 0;
 }
 
@@ -99,6 +104,13 @@ bool address_is_any(const struct sockaddr_storage *a)
     static const unsigned char any[16];
 
     return size_of(a->ss_family) && memcmp(bytes_of(a), any, size_of(a->ss_family)) == 0;
+}
+
+bool address_is_loopback(const struct sockaddr_storage *a)
+{
+    if (a->ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
+    return a->ss_family == AF_INET && bytes_of(a)[0] == 127;
 }
 
 void address_unmap(struct sockaddr_storage *a)

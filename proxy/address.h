@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #define ADDRESS_TEXT 64 /* "[IPv6]:PORT" and its NUL */
@@ -23,8 +24,12 @@ void address_set_port(struct sockaddr_storage *a, unsigned port);
 /* Family, address and port are the same. */
 bool address_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
-/* 0.0.0.0 or [::]. */
+/* Family and address are the same, whatever the ports. */
+bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+
+/* 0.0.0.0 or [::]; 127.0.0.0/8 or [::1]. */
 bool address_is_any(const struct sockaddr_storage *a);
+bool address_is_loopback(const struct sockaddr_storage *a);
 
 /* An IPv4 address in IPv6 clothes, as a socket for both has its peers (RFC 4291 §2.5.5.2), becomes
  * the IPv4 address that it is. */

@@ -129,14 +129,14 @@ enum arrival_state arrival_take(struct arrival *a, const char **p, size_t *n, bo
 const struct upstream *arrival_upstream(struct arrival *a)
 {
     char text[ADDRESS_TEXT];
-    struct error e;
 
-    if (a->options->upstream.text)
+    if (a->options->upstream.kind != UPSTREAM_ASKED || !a->options->transparent)
         return &a->options->upstream;
     snprintf(a->original_text, sizeof a->original_text, "tcp://%s",
              address_text(&a->to, text, sizeof text));
-    if (upstream_parse(a->original_text, &a->original, &e))
-        a->original = (struct upstream){.text = a->original_text}; /* port 0: nobody is there */
+    a->original = (struct upstream){.text = a->original_text, .kind = UPSTREAM_ADDRESS,
+                                    .address = a->to};
+    address_host(&a->to, a->original.host, sizeof a->original.host);
     return &a->original;
 }
 

@@ -38,7 +38,7 @@ void arrival_free(struct arrival *a);
 enum arrival_state arrival_take(struct arrival *a, const char **p, size_t *n, bool ended,
                                 struct error *e) MUST_CHECK;
 
-/* Where its server is: UPSTREAM, else where it was going. Borrowed as long as `a` lives. */
+/* Where its server is: UPSTREAM, else with --transparent where it was going. Borrowed as long as `a` lives. */
 const struct upstream *arrival_upstream(struct arrival *a);
 
 /* Begins the server's leg, if --send-proxy-protocol says so: to `out` (PROXY_HEADER_OUT bytes).

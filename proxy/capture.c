@@ -141,8 +141,6 @@ static int finish(struct capture *cap)
             snprintf(cap->archive_file, sizeof cap->archive_file, "%s", archive_path(cap->archive));
         err = recorder_stop(cap->recorder);
     }
-    if (cap->proxy.abandoned)
-        return err ? 1 : 0;
     ca_free(cap->ca);
     uv_loop_close(&cap->loop);
     return err ? 1 : 0;
@@ -172,8 +170,5 @@ int capture_run(struct capture_options *o, int (*begin)(void *arg, struct captur
     }
     err = finish(cap);
     message_stop(GOODBYE_MS);
-    status = status ? status : err;
-    if (cap->proxy.abandoned)
-        _exit(status); /* libuv would wait for its threads on the way out */
-    return status;
+    return status ? status : err;
 }

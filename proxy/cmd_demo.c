@@ -197,14 +197,16 @@ static const struct leg_user leg_events = {
 static int begin(void *arg, struct capture *cap)
 {
     struct demo *d = arg;
-    char address[64], host[64], port[8];
+    char address[64];
+    struct upstream u = {.kind = UPSTREAM_ADDRESS};
+    const struct dial_options dial = {.upstream = &u};
     struct error e;
 
     d->cap = cap;
     buf_init(&d->heard, HEARD_MAX);
     proxy_address(&cap->proxy, address, sizeof address);
     d->tls = verify_context(ca_path(cap->ca), &e);
-    if (!d->tls || !address_split(address, host, sizeof host, port, sizeof port))
+    if (!d->tls || !address_parse(address, &u.address))
         return 1;
     message(LEVEL_INFO, NULL, "the account is the demo's own, so its password is shown; elsewhere "
                               "secrets are redacted unless --secrets keep is given");
@@ -212,7 +214,7 @@ static int begin(void *arg, struct capture *cap)
     uv_timer_init(&cap->loop, &d->limit);
     d->limit.data = d;
     uv_timer_start(&d->limit, on_limit, LIMIT_MS, 0);
-    if (leg_dial(&d->leg, host, port))
+    if (leg_dial(&d->leg, &dial))
         give_up(d, "no memory to connect");
     return 0;
 }

@@ -23,6 +23,8 @@ static const struct option_row rows[] = {
     {0, "no-archive", NULL, OPTION_FLAG, AT(no_archive), "keep no sessions"},
     {0, "ca-dir", "DIR", OPTION_STRING, AT(ca_dir),
      "where the CA is (default $XDG_DATA_HOME/xmpptap)"},
+    {0, "resolver", "ADDR:PORT", OPTION_STRING, AT(proxy.resolver),
+     "ask this DNS server (default: as the system is configured)"},
     {0, "upstream-ca", "FILE", OPTION_STRING, AT(proxy.upstream_ca),
      "trust these CAs (PEM) for the server (default: the system's)"},
     {0, "insecure", NULL, OPTION_FLAG, AT(proxy.insecure),
@@ -57,11 +59,13 @@ static const struct option_row rows[] = {
 static int run_proxy(const struct command *c, struct capture_options *o, const char *upstream)
 {
     static struct capture cap; /* too large for a stack */
+    struct sockaddr_storage address;
     struct error e;
 
-    if (upstream && upstream_parse(upstream, &o->proxy.upstream, &e))
+    if (upstream_parse(upstream, &o->proxy.upstream, &e) ||
+        (o->proxy.resolver && resolver_parse(o->proxy.resolver, &address, &e)))
         return usage_error(c, "%s", e.detail);
-    if (o->proxy.upstream.builtin && o->proxy.send_header)
+    if (o->proxy.upstream.kind == UPSTREAM_BUILTIN && o->proxy.send_header)
         return usage_error(c, "--send-proxy-protocol is for a server elsewhere; builtin: takes "
                               "none");
     return capture_run(o, NULL, NULL, &cap);
@@ -123,19 +127,14 @@ static int run(int argc, char **argv, const struct command *c)
         return usage_error(c, "serve is the server itself and takes no %s", argv[rest]);
     if (c == &cmd_serve)
         return run_proxy(c, &o, "builtin:");
-    if (rest == argc && o.proxy.transparent)
-        return run_proxy(c, &o, NULL);
-    if (rest == argc)
-        return usage_error(c, "UPSTREAM is missing; give tcp://HOST:PORT or builtin:, or "
-                              "--transparent");
     if (rest + 1 < argc)
         return usage_error(c, "one UPSTREAM is enough, %s is too much", argv[rest + 1]);
-    return run_proxy(c, &o, argv[rest]);
+    return run_proxy(c, &o, rest < argc ? argv[rest] : NULL);
 }
 
 const struct command cmd_proxy = {
-    "proxy", "[OPTIONS] [tcp://HOST:PORT|builtin:]",
-    "stand between clients and a server", rows, run,
+    "proxy", "[OPTIONS] [DOMAIN|tcp://HOST:PORT|tls://HOST:PORT|builtin:]",
+    "stand between clients and a server: UPSTREAM's, or that of the domain a client asks for", rows, run,
 };
 
 const struct command cmd_serve = {

@@ -28,7 +28,7 @@ const char *door_unread(const char *p, size_t n)
     return NULL;
 }
 
-int door_unreachable(struct buf *b, const char *domain)
+int door_unreachable(struct buf *b, const char *domain, const char *condition)
 {
     int err = buf_str(b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
                          "xmlns:stream='http://etherx.jabber.org/streams' id='xmpptap'");
@@ -40,8 +40,8 @@ int door_unreachable(struct buf *b, const char *domain)
     if (!err && *domain)
         err = buf_str(b, "'");
     if (!err)
-        err = buf_str(b, " version='1.0'><stream:error><remote-connection-failed "
+        err = buf_printf(b, " version='1.0'><stream:error><%s "
                          "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
-                         "</stream:stream>");
+                         "</stream:stream>", condition);
     return err;
 }

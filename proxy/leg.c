@@ -20,9 +20,47 @@ int leg_accept(struct leg *l, uv_stream_t *listener)
     return begin(l, tcp_accept(l, listener));
 }
 
-int leg_dial(struct leg *l, const char *host, const char *port)
+int leg_dial(struct leg *l, const struct dial_options *o)
 {
-    return begin(l, tcp_dial(l, host, port));
+    return begin(l, tcp_dial(l, o));
+}
+
+static struct dial *dialler(const struct leg *l)
+{
+    return l->bottom && !layer_is_inproc(l->bottom) ? tcp_dialler(l->bottom) : NULL;
+}
+
+const struct dial_target *leg_dialled(const struct leg *l)
+{
+    const struct dial *d = dialler(l);
+
+    return d ? dial_target(d) : NULL;
+}
+
+const char *leg_tried(const struct leg *l, char out[DIAL_TRIED_MAX])
+{
+    const struct dial *d = dialler(l);
+
+    out[0] = '\0';
+    return d ? dial_tried(d, out) : out;
+}
+
+/* One of the layers may be on the stack calling upward: they are freed with the leg. */
+bool leg_redial(struct leg *l, const char *why)
+{
+    if (!dialler(l) || l->closing || l->shut || !tcp_redial(l->bottom, why))
+        return false;
+    while (l->top != l->bottom) {
+        struct layer *y = l->top;
+
+        l->top = y->below;
+        y->retired = true;
+        y->below = l->retired;
+        l->retired = y;
+    }
+    l->bottom->above = NULL;
+    l->above_water = false;
+    return true;
 }
 
 int leg_serve(struct leg *l, const struct server_options *o)
@@ -117,6 +155,12 @@ void leg_close(struct leg *l)
 
 void leg_closed(struct leg *l)
 {
+    while (l->retired) {
+        struct layer *y = l->retired;
+
+        l->retired = y->below;
+        y->ops->close(y);
+    }
     while (l->top) {
         struct layer *y = l->top;
 
@@ -145,11 +189,16 @@ const char *leg_own_name(const struct leg *l, char *out, size_t size)
     return tcp_name(leg_is_embedded(l) ? NULL : l->bottom, false, out, size);
 }
 
+bool layer_over(const struct layer *y)
+{
+    return y->leg->closing || y->retired;
+}
+
 void layer_up(struct layer *y, const char *p, size_t n)
 {
     struct leg *l = y->leg;
 
-    if (l->closing)
+    if (layer_over(y))
         return;
     if (y->above)
         y->above->ops->received(y->above, p, n);
@@ -161,7 +210,7 @@ void layer_up_ended(struct layer *y)
 {
     struct leg *l = y->leg;
 
-    if (l->closing)
+    if (layer_over(y))
         return;
     if (y->above)
         y->above->ops->ended(y->above);

@@ -15,7 +15,7 @@
 #include <openssl/ssl.h>
 #include <uv.h>
 
-#include "../decoder/errors.h"
+#include "dial.h"
 
 #define LEG_HIGH_WATER (256u << 10) /* pending bytes above which the source must pause */
 
@@ -38,6 +38,7 @@ struct leg {
     void *arg;
     uv_loop_t *loop;
     struct layer *top, *bottom; /* owned; NULL before it was begun */
+    struct layer *retired;      /* owned: of a connection that leg_redial() gave up */
     bool reading;
     bool closing;
     bool shut;                  /* nothing more will be sent */
@@ -46,12 +47,24 @@ struct leg {
 
 void leg_init(struct leg *l, uv_loop_t *loop, const struct leg_user *user, void *arg);
 
-/* One of these begins it. Errors: ERR_NOMEM, ERR_IO; the leg is unbegun then. Dialling tries every
- * address of `host` in turn; `up` or `failed` follows. */
+/* One of these begins it. Errors: ERR_NOMEM, ERR_IO; the leg is unbegun then. After dialling and
+ * serving `up` or `failed` follows. */
 int leg_accept(struct leg *l, uv_stream_t *listener) MUST_CHECK;
-int leg_dial(struct leg *l, const char *host, const char *port) MUST_CHECK;
+int leg_dial(struct leg *l, const struct dial_options *o) MUST_CHECK;
 struct server_options;
 int leg_serve(struct leg *l, const struct server_options *o) MUST_CHECK;
+
+/* What `up` was about: where it is connected to. NULL unless it was dialled. Borrowed. */
+const struct dial_target *leg_dialled(const struct leg *l);
+
+/* What it is connected to was of no use, because of `why` (XEP-0368 §3: its TLS failed): that
+ * connection goes, with the layers on it, and what was sent on it; it dials on with the next
+ * target, and `up` or `failed` follows. Inside `secured` and `failed`, too. False if no target is
+ * left or it was not dialled: nothing has changed. */
+bool leg_redial(struct leg *l, const char *why);
+
+/* What dialling has tried and what is under way, in words; "" if it was not dialled. */
+const char *leg_tried(const struct leg *l, char out[DIAL_TRIED_MAX]);
 
 /* Puts TLS on top; the handshake begins (client role) or waits for the peer. Takes `ssl`, also on
  * failure (ERR_NOMEM). The embedded server takes no TLS from us: `ssl` NULL, `secured` follows. */
@@ -98,7 +111,11 @@ struct layer {
     const struct layer_ops *ops;
     struct leg *leg;
     struct layer *below, *above;
+    bool retired; /* says and hears nothing any more */
 };
+
+/* After calling upward: is there still something to go on with? */
+bool layer_over(const struct layer *y);
 
 /* Upward from layer `y`: to the layer above it or to the user. */
 void layer_up(struct layer *y, const char *p, size_t n);
@@ -110,7 +127,9 @@ void leg_closed(struct leg *l);      /* the bottom is gone */
 
 /* tcp.c, inproc.c, tls.c. Return owned by the leg, NULL without memory (or on failure). */
 struct layer *tcp_accept(struct leg *l, uv_stream_t *listener);
-struct layer *tcp_dial(struct leg *l, const char *host, const char *port);
+struct layer *tcp_dial(struct leg *l, const struct dial_options *o);
+struct dial *tcp_dialler(const struct layer *y);         /* NULL: it was accepted */
+bool tcp_redial(struct layer *y, const char *why);
 struct layer *inproc_new(struct leg *l, const struct server_options *o);
 struct layer *tls_new(struct leg *l, SSL *ssl);
 int tcp_fd(const struct layer *y);

@@ -80,6 +80,31 @@ bool listen_is_own(const struct proxy *p, const struct sockaddr_storage *a)
     return false;
 }
 
+/* A listener on all addresses is met at any of this machine's; that the peer's is one shows in our
+ * own end, which then has the same, or in that it is a loopback address. */
+bool listen_loops(void *arg, const struct sockaddr_storage *peer,
+                  const struct sockaddr_storage *own)
+{
+    const struct proxy *p = arg;
+
+    for (unsigned i = 0; i < p->listeners; i++) {
+        struct sockaddr_storage l;
+        bool both;
+
+        listener_address(&p->listener[i], &l);
+        both = l.ss_family == AF_INET6; /* [::] takes IPv4, too */
+        address_unmap(&l);
+        if (address_port(&l) != address_port(peer))
+            continue;
+        if (address_same_host(&l, peer))
+            return true;
+        if (address_is_any(&l) && (both || l.ss_family == peer->ss_family) &&
+            (address_same_host(peer, own) || address_is_loopback(peer)))
+            return true;
+    }
+    return false;
+}
+
 /* ---- opening ---- */
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -20,4 +20,8 @@ void listen_tell(const struct proxy *p);
 /* Would a connection to this address arrive here? */
 bool listen_is_own(const struct proxy *p, const struct sockaddr_storage *a);
 
+/* Would a connection with these ends lead here? `arg` is the proxy: race_socket.loops. */
+bool listen_loops(void *arg, const struct sockaddr_storage *peer,
+                  const struct sockaddr_storage *own);
+
 #endif

@@ -13,23 +13,13 @@
 #include "listen.h"
 #include "session.h"
 
-#define STOP_LIMIT_MS 3000
-
-/* ---- addresses ---- */
-
-int upstream_parse(const char *text, struct upstream *u, struct error *e)
+int resolver_parse(const char *text, struct sockaddr_storage *a, struct error *e)
 {
-    *u = (struct upstream){.text = text};
-    if (strcmp(text, "builtin:") == 0) {
-        u->builtin = true;
-        snprintf(u->host, sizeof u->host, "localhost");
+    if (address_parse(text, a) && address_port(a))
         return 0;
-    }
-    if (strncmp(text, "tcp://", 6) == 0 &&
-        address_split(text + 6, u->host, sizeof u->host, u->port, sizeof u->port) &&
-        strcmp(u->port, "0") != 0)
-        return 0;
-    return error_set(e, ERR_USAGE, "%s is no UPSTREAM; give tcp://HOST:PORT or builtin:", text);
+    return error_set(e, ERR_USAGE,
+                     "%s is no resolver; give --resolver ADDR:PORT, such as 127.0.0.1:53 or "
+                     "[::1]:53", text);
 }
 
 /* ---- the recorder ---- */
@@ -101,14 +91,8 @@ static void close_handles(struct proxy *p)
     close_handle((uv_handle_t *)&p->room);
     for (int i = 0; i < 2; i++)
         close_handle((uv_handle_t *)&p->signals[i]);
-}
-
-static void on_stop_limit(uv_timer_t *timer)
-{
-    struct proxy *p = timer->data;
-
-    p->abandoned = true;
-    uv_stop(p->loop);
+    resolver_free(p->resolver);
+    p->resolver = NULL;
 }
 
 void proxy_stop(struct proxy *p)
@@ -118,8 +102,6 @@ void proxy_stop(struct proxy *p)
     if (p->stopping)
         return;
     p->stopping = true;
-    uv_timer_start(&p->stop_limit, on_stop_limit, STOP_LIMIT_MS, 0);
-    uv_unref((uv_handle_t *)&p->stop_limit); /* it limits, and holds nothing up */
     for (unsigned i = 0; i < p->listeners; i++)
         close_handle((uv_handle_t *)&p->listener[i]);
     for (struct session *s = p->sessions; s; s = next) {
@@ -138,8 +120,6 @@ static void on_signal(uv_signal_t *signal, int number)
             "stopping; sessions are told goodbye, %lu connections came without a byte", p->empty);
     proxy_stop(p);
 }
-
-/* ---- its life ---- */
 
 /* ---- TLS that is the same for all sessions ---- */
 
@@ -178,8 +158,10 @@ static int open_tls(struct proxy *p, struct error *e)
             return (int)e->code;
         say_shared_key(&server);
     }
-    return o->upstream.builtin ? 0 : open_upstream(p, e);
+    return o->upstream.kind == UPSTREAM_BUILTIN ? 0 : open_upstream(p, e);
 }
+
+/* ---- its life ---- */
 
 int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
 {
@@ -204,6 +186,16 @@ int proxy_open_keylog(struct proxy *p, struct error *e)
     return 0;
 }
 
+static struct resolver *start_resolver(struct proxy *p, struct error *e)
+{
+    struct sockaddr_storage server = {0};
+    const char *text = p->options->resolver;
+
+    if (text && resolver_parse(text, &server, e))
+        return NULL;
+    return resolver_new(p->loop, text ? &server : NULL, e);
+}
+
 int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
 {
     p->recorder = recorder;
@@ -211,9 +203,12 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
     p->reader = reader_new();
     if (!p->reader)
         return error_set(e, ERR_NOMEM, "no memory to start");
+    if (p->options->upstream.kind != UPSTREAM_BUILTIN) {
+        p->resolver = start_resolver(p, e);
+        if (!p->resolver)
+            return (int)e->code;
+    }
     uv_timer_init(p->loop, &p->publish);
-    uv_timer_init(p->loop, &p->stop_limit);
-    p->stop_limit.data = p;
     uv_prepare_init(p->loop, &p->prepare);
     uv_async_init(p->loop, &p->room, on_room);
     p->publish.data = p->prepare.data = p->room.data = p;
@@ -229,10 +224,9 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 
 void proxy_free(struct proxy *p)
 {
-    if (!p->loop || p->abandoned)
-        return; /* abandoned: its handles go with the process */
+    if (!p->loop)
+        return;
     close_handles(p);
-    close_handle((uv_handle_t *)&p->stop_limit);
     uv_run(p->loop, UV_RUN_DEFAULT);
     SSL_CTX_free(p->upstream_tls);
     SSL_CTX_free(p->server_tls);

@@ -10,22 +10,19 @@
 #include "../certs/ca.h"
 #include "../logs/recorder.h"
 #include "address.h"
+#include "resolver.h"
+#include "upstream.h"
 
 #define LISTENERS_MAX 16
 #define BALANCERS_MAX 16
 
 struct session;
 
-struct upstream {
-    const char *text;      /* as the user gave it */
-    bool builtin;
-    char host[256], port[8];
-};
-
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
     unsigned inherited;      /* listening sockets besides: activation.h */
-    struct upstream upstream; /* `text` NULL: where each connection was going */
+    struct upstream upstream; /* UPSTREAM_ASKED with `transparent`: where each was going */
+    const char *resolver;    /* ADDR:PORT; NULL: as the system is configured */
     int transparent;         /* enum transparent */
     struct cidr balancer[BALANCERS_MAX]; /* whose connections begin with a PROXY header */
     unsigned balancers;
@@ -48,23 +45,22 @@ struct proxy {
     SSL_CTX *upstream_tls;      /* owned; NULL for builtin: */
     SSL_CTX *server_tls;        /* owned: --server-cert; NULL: leaves are forged */
     struct keylog *keylog;      /* owned, or NULL */
+    struct resolver *resolver;  /* owned; NULL for builtin: */
     struct reader *reader;      /* owned: the gates' */
     struct session *sessions;   /* list */
     unsigned long empty;        /* connections without a byte */
     bool starved;               /* the recorder's queue is full: nobody reads */
     bool stopping;
-    bool abandoned;             /* something held the loop beyond the stop's limit */
     unsigned listeners;
     uv_tcp_t listener[LISTENERS_MAX];
     uv_timer_t publish;
     uv_prepare_t prepare;
     uv_async_t room;
     uv_signal_t signals[2];
-    uv_timer_t stop_limit;
 };
 
-/* "tcp://HOST:PORT" or "builtin:" to `u`. ERR_USAGE with `e` filled. */
-int upstream_parse(const char *text, struct upstream *u, struct error *e) MUST_CHECK;
+/* "ADDR:PORT" of a DNS server to a socket's address. ERR_USAGE with `e` filled. */
+int resolver_parse(const char *text, struct sockaddr_storage *a, struct error *e) MUST_CHECK;
 
 /* Opens the listeners; connections wait until the loop runs. Errors: ERR_USAGE, ERR_CA
  * (certificates, keys), ERR_IO (names the address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */
@@ -75,15 +71,14 @@ int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o
 int proxy_open_keylog(struct proxy *p, struct error *e) MUST_CHECK;
 
 /* Ready for sessions; says on which addresses. Borrows both until proxy_free(). Errors:
- * ERR_NOMEM. */
+ * ERR_NOMEM, ERR_IO (the resolver). */
 int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
     MUST_CHECK;
 
 /* "ADDR:PORT" of the first listener. Returns `out`. */
 const char *proxy_address(const struct proxy *p, char *out, size_t size);
 
-/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out, after three
- * seconds at the latest: a name look-up that hangs in the system's resolver cannot be cancelled. */
+/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. */
 void proxy_stop(struct proxy *p);
 
 /* After the loop has run out. */

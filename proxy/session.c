@@ -9,8 +9,8 @@
 #include "door.h"
 #include "listen.h"
 #include "proxy_protocol.h"
+#include "reach.h"
 #include "secure.h"
-#include "server/server.h"
 
 #define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
 #define GOODBYE_MS    2000  /* both sides, once the session is closing */
@@ -324,45 +324,11 @@ static void other_side(struct session *s, enum side side)
     session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
 }
 
-static void tell_unreachable(struct session *s, const char *detail)
-{
-    static const char reason[] = "no server could be reached";
-    struct buf b;
-    size_t n;
-    const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
-    int err;
-
-    buf_init(&b, 16u << 10);
-    err = door_unreachable(&b, s->gate.domain);
-    gate_stop(&s->gate);
-    session_edit(s, DIR_C2S, p, n, "", 0, reason);
-    if (!err)
-        session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
-    buf_free(&b);
-    gate_free(&s->gate); /* it was recorded just now, and not sent */
-    session_close(s, SIDE_PROXY, ERR_UNREACHABLE,
-                  "the server %s cannot be reached: %s; is it running, and is UPSTREAM right?",
-                  s->upstream->text, detail);
-}
-
-static void begin_server(struct session *s)
-{
-    const struct upstream *u = s->upstream;
-    struct server_options o = {.stream_id = s->proxy->options->stream_id,
-                               .reader = s->proxy->reader};
-    int err;
-
-    session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
-    err = u->builtin ? leg_serve(SERVER(s), &o) : leg_dial(SERVER(s), u->host, u->port);
-    if (err)
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-}
-
 /* The address that is kept goes first, before TLS; it is no part of what the two say. */
 static void send_header(struct session *s)
 {
     char header[PROXY_HEADER_OUT];
-    size_t n = s->upstream->builtin ? 0 : arrival_header(&s->arrival, header);
+    size_t n = s->upstream->kind == UPSTREAM_BUILTIN ? 0 : arrival_header(&s->arrival, header);
     int err = leg_send(SERVER(s), header, n);
 
     if (err)
@@ -372,11 +338,18 @@ static void send_header(struct session *s)
 static void on_up(void *arg, struct leg *l)
 {
     struct session *s = arg;
+    const struct dial_target *t = leg_dialled(l);
 
-    (void)l;
     if (s->closing)
         return;
+    reach_up(s);
     send_header(s);
+    if (t && t->direct_tls) {
+        if (!leg_redial(l, "direct TLS to a server is not spoken yet"))
+            reach_failed(s, REACH_FAILED, "direct TLS to a server is not spoken yet; give "
+                         "tcp://HOST:PORT");
+        return;
+    }
     session_wait(s, WAIT_NOTHING, 0);
     gate_open(&s->gate);
     if (s->eof[SIDE_CLIENT] && !s->closing)
@@ -406,7 +379,8 @@ static bool record_begin(struct session *s)
     address_text(&a->peer, peer, sizeof peer);
     message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client, "via",
                               strcmp(peer, s->client) ? peer : ""),
-            "session begins, to %s", facts.upstream);
+            "session begins, to %s",
+            *facts.upstream ? facts.upstream : "the domain it asks for");
     return true;
 }
 
@@ -419,7 +393,7 @@ static bool begin(struct session *s, const char *p, size_t n)
     if (unread)
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
                 unread);
-    begin_server(s);
+    reach_server(s);
     return !s->closing;
 }
 
@@ -483,6 +457,7 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
         return;
     if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    reach_server(s);
     flush(s);
 }
 
@@ -506,6 +481,8 @@ static void on_eof(void *arg, struct leg *l)
         session_close(s, side, ERR_CLOSED, NULL);
     else if (s->wait != WAIT_CONNECT) /* else when the server's leg stands */
         other_side(s, side);
+    else
+        reach_server(s);
     flush(s);
 }
 
@@ -518,8 +495,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         s->gone[side] = true;
         finish_if_over(s);
     } else if (s->wait == WAIT_CONNECT && side == SIDE_SERVER) {
-        s->gone[side] = true;
-        tell_unreachable(s, e->detail);
+        reach_failed(s, REACH_FAILED, e->detail);
     } else if (s->gate.phase == GATE_TLS_SERVER && side == SIDE_SERVER) {
         secure_refused(s, SIDE_SERVER, e);
     } else {
@@ -572,8 +548,7 @@ static void on_timer(uv_timer_t *timer)
         no_header(s);
         break;
     case WAIT_CONNECT:
-        s->gone[SIDE_SERVER] = true;
-        tell_unreachable(s, "no answer within --connect-timeout");
+        reach_timeout(s);
         break;
     case WAIT_SERVER_TLS:
         error_set(&e, ERR_TIMEOUT, "the server did not finish the TLS handshake within "

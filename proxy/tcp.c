@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "../decoder/buf.h"
-#include "address.h"
 #include "leg.h"
 
 #define KIND_RESET "reset" /* as the `tls` event names it, in the middle of a handshake */
@@ -12,35 +11,25 @@
 
 struct tcp {
     struct layer layer;
-    uv_tcp_t handle;         /* open while `open` */
-    uv_connect_t connect;
-    struct tcp_lookup *lookup; /* under way; it may outlive us */
+    uv_tcp_t *handle;        /* owned, allocated: a dial makes it. NULL before it stands */
+    struct dial *dial;       /* owned; NULL: it was accepted */
     uv_shutdown_t shutdown;
-    struct addrinfo *addresses, *next; /* owned; those still to try */
     struct buf out;          /* not yet given to libuv */
     size_t in_flight;        /* given to libuv, not yet to the kernel */
-    bool open, connected, closing;
+    bool connected, closing;
     bool reading;            /* as the leg wants it; begins once connected */
     bool shut_wanted, shut_sent;
-    int last_error;          /* of the addresses tried */
 };
 
 /* A write owns its bytes until its callback. */
 struct tcp_write {
     uv_write_t req;
-    struct tcp *tcp;
     struct buf bytes;
 };
 
-/* A look-up that hangs in the system's resolver cannot be cancelled: it is let go. */
-struct tcp_lookup {
-    uv_getaddrinfo_t req;
-    struct tcp *tcp; /* NULL: nobody waits for it any more */
-};
-
 static const struct layer_ops tcp_ops;
-static void try_next(struct tcp *t);
 static void tcp_read(struct layer *y, bool on);
+static void tcp_flush(struct layer *y);
 
 static struct tcp *tcp_new(struct leg *l)
 {
@@ -50,7 +39,7 @@ static struct tcp *tcp_new(struct leg *l)
         return NULL;
     t->layer.ops = &tcp_ops;
     t->layer.leg = l;
-    t->handle.data = t->connect.data = t->shutdown.data = t;
+    t->shutdown.data = t;
     buf_init(&t->out, OUT_MAX);
     return t;
 }
@@ -58,21 +47,18 @@ static struct tcp *tcp_new(struct leg *l)
 /* The leg frees this layer's memory; what it owns goes here. */
 static void tcp_gone(struct tcp *t)
 {
-    uv_freeaddrinfo(t->addresses);
-    t->addresses = NULL;
     buf_free(&t->out);
     leg_closed(t->layer.leg);
 }
 
+/* A handle without `data` was given up by a layer that is busy with another. */
 static void on_closed(uv_handle_t *h)
 {
     struct tcp *t = h->data;
 
-    t->open = false;
-    if (t->closing)
+    free(h);
+    if (t)
         tcp_gone(t);
-    else
-        try_next(t); /* this address failed, the next one gets a fresh socket */
 }
 
 static void tcp_close(struct layer *y)
@@ -80,119 +66,87 @@ static void tcp_close(struct layer *y)
     struct tcp *t = (struct tcp *)y;
 
     t->closing = true;
-    if (t->lookup) {
-        t->lookup->tcp = NULL;
-        uv_cancel((uv_req_t *)&t->lookup->req);
-    }
-    if (!t->open)
+    dial_free(t->dial);
+    t->dial = NULL;
+    if (t->handle)
+        uv_close((uv_handle_t *)t->handle, on_closed);
+    else
         tcp_gone(t);
-    else if (!uv_is_closing((uv_handle_t *)&t->handle))
-        uv_close((uv_handle_t *)&t->handle, on_closed);
 }
 
 /* ---- connecting ---- */
 
-static void unreachable(struct tcp *t)
+static void on_connected(void *arg, uv_tcp_t *handle)
 {
-    struct error e;
-
-    error_set(&e, ERR_UNREACHABLE, "%s", uv_strerror(t->last_error));
-    leg_failed(t->layer.leg, &e);
-}
-
-static void on_connect(uv_connect_t *req, int status)
-{
-    struct tcp *t = req->data;
+    struct tcp *t = arg;
     struct leg *l = t->layer.leg;
 
-    if (t->closing)
-        return;
-    if (status) {
-        t->last_error = status;
-        uv_close((uv_handle_t *)&t->handle, on_closed);
-        return;
-    }
-    uv_tcp_nodelay(&t->handle, 1);
+    t->handle = handle;
+    handle->data = t;
+    uv_tcp_nodelay(handle, 1);
     t->connected = true;
     tcp_read(&t->layer, t->reading);
     l->user->up(l->arg, l);
 }
 
-static void try_next(struct tcp *t)
+static void on_dial_failed(void *arg, const struct error *e)
 {
-    struct addrinfo *a = t->next;
-    int err;
+    struct tcp *t = arg;
 
-    if (!a) {
-        unreachable(t);
-        return;
-    }
-    t->next = a->ai_next;
-    err = uv_tcp_init(t->layer.leg->loop, &t->handle);
-    if (!err) {
-        t->open = true;
-        err = uv_tcp_connect(&t->connect, &t->handle, a->ai_addr, on_connect);
-    }
-    if (err) {
-        t->last_error = err;
-        if (t->open)
-            uv_close((uv_handle_t *)&t->handle, on_closed);
-        else
-            try_next(t);
-    }
+    leg_failed(t->layer.leg, e);
 }
 
-static void on_lookup(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+struct layer *tcp_dial(struct leg *l, const struct dial_options *o)
 {
-    struct tcp_lookup *lookup = req->data;
-    struct tcp *t = lookup->tcp;
-
-    free(lookup);
-    if (!t) {
-        uv_freeaddrinfo(res);
-        return;
-    }
-    t->lookup = NULL;
-    t->addresses = t->next = res;
-    t->last_error = status;
-    try_next(t);
-}
-
-struct layer *tcp_dial(struct leg *l, const char *host, const char *port)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+    static const struct dial_user user = {on_connected, on_dial_failed};
     struct tcp *t = tcp_new(l);
 
-    struct tcp_lookup *lookup = calloc(1, sizeof *lookup);
+    if (!t)
+        return NULL;
+    t->dial = dial_start(l->loop, o, &user, t);
+    if (!t->dial) {
+        free(t);
+        return NULL;
+    }
+    return &t->layer;
+}
 
-    if (!t || !lookup)
-        goto fail;
-    lookup->tcp = t;
-    lookup->req.data = lookup;
-    t->lookup = lookup;
-    if (uv_getaddrinfo(l->loop, &lookup->req, on_lookup, host, port, &hints) == 0)
-        return &t->layer;
-fail:
-    free(t);
-    free(lookup);
-    return NULL;
+struct dial *tcp_dialler(const struct layer *y)
+{
+    return ((const struct tcp *)y)->dial;
+}
+
+bool tcp_redial(struct layer *y, const char *why)
+{
+    struct tcp *t = (struct tcp *)y;
+
+    if (!t->connected || !dial_again(t->dial, why))
+        return false;
+    t->handle->data = NULL; /* its callbacks still come */
+    uv_close((uv_handle_t *)t->handle, on_closed);
+    t->handle = NULL;
+    t->connected = false;
+    t->in_flight = 0;
+    buf_free(&t->out);
+    return true;
 }
 
 struct layer *tcp_accept(struct leg *l, uv_stream_t *listener)
 {
     struct tcp *t = tcp_new(l);
 
-    if (!t)
-        return NULL;
-    if (uv_tcp_init(l->loop, &t->handle)) {
+    uv_tcp_t *handle = calloc(1, sizeof *handle);
+
+    if (!t || !handle || uv_tcp_init(l->loop, handle)) {
         free(t);
+        free(handle);
         return NULL;
     }
-    t->open = t->connected = true;
-    if (uv_accept(listener, (uv_stream_t *)&t->handle))
-        t->connected = false; /* it is gone already: the first read says so */
-    else
-        uv_tcp_nodelay(&t->handle, 1);
+    t->handle = handle;
+    handle->data = t;
+    t->connected = uv_accept(listener, (uv_stream_t *)handle) == 0;
+    if (t->connected) /* else it is gone already: the first read says so */
+        uv_tcp_nodelay(handle, 1);
     return &t->layer;
 }
 
@@ -225,7 +179,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct tcp *t = stream->data;
     struct error e;
 
-    if (t->closing || n == 0)
+    if (!t || t->closing || n == 0)
         return;
     if (n > 0) {
         layer_up(&t->layer, buf->base, (size_t)n);
@@ -248,9 +202,9 @@ static void tcp_read(struct layer *y, bool on)
     if (!t->connected || t->closing)
         return;
     if (on)
-        uv_read_start((uv_stream_t *)&t->handle, on_alloc, on_read);
+        uv_read_start((uv_stream_t *)t->handle, on_alloc, on_read);
     else
-        uv_read_stop((uv_stream_t *)&t->handle);
+        uv_read_stop((uv_stream_t *)t->handle);
 }
 
 /* ---- writing ---- */
@@ -271,7 +225,7 @@ static void shut_if_sent(struct tcp *t)
         t->closing)
         return;
     t->shut_sent = true;
-    uv_shutdown(&t->shutdown, (uv_stream_t *)&t->handle, on_shutdown);
+    uv_shutdown(&t->shutdown, (uv_stream_t *)t->handle, on_shutdown);
 }
 
 static void write_failed(struct tcp *t, int status)
@@ -283,16 +237,16 @@ static void write_failed(struct tcp *t, int status)
     leg_failed(t->layer.leg, &e);
 }
 
-static void tcp_flush(struct layer *y);
-
 static void on_write(uv_write_t *req, int status)
 {
     struct tcp_write *w = req->data;
-    struct tcp *t = w->tcp;
+    struct tcp *t = req->handle->data;
 
-    t->in_flight -= w->bytes.len;
     buf_free(&w->bytes);
     free(w);
+    if (!t)
+        return;
+    t->in_flight = 0; /* one at a time */
     if (t->closing)
         return;
     if (status) {
@@ -316,7 +270,7 @@ static void tcp_flush(struct layer *y)
         return;
     if (t->out.len) {
         buf = uv_buf_init(t->out.p, (unsigned)t->out.len);
-        n = uv_try_write((uv_stream_t *)&t->handle, &buf, 1);
+        n = uv_try_write((uv_stream_t *)t->handle, &buf, 1);
         if (n > 0)
             buf_drop(&t->out, (size_t)n);
         else if (n < 0 && n != UV_EAGAIN) {
@@ -334,13 +288,12 @@ static void tcp_flush(struct layer *y)
         write_failed(t, UV_ENOMEM);
         return;
     }
-    w->tcp = t;
     w->req.data = w;
     w->bytes = t->out;
     buf_init(&t->out, OUT_MAX);
     t->in_flight = w->bytes.len;
     buf = uv_buf_init(w->bytes.p, (unsigned)w->bytes.len);
-    n = uv_write(&w->req, (uv_stream_t *)&t->handle, &buf, 1, on_write);
+    n = uv_write(&w->req, (uv_stream_t *)t->handle, &buf, 1, on_write);
     if (n) {
         t->in_flight = 0;
         buf_free(&w->bytes);
@@ -383,7 +336,7 @@ int tcp_fd(const struct layer *y)
     const struct tcp *t = (const struct tcp *)y;
     uv_os_fd_t fd;
 
-    return t->open && uv_fileno((const uv_handle_t *)&t->handle, &fd) == 0 ? fd : -1;
+    return t->handle && uv_fileno((const uv_handle_t *)t->handle, &fd) == 0 ? fd : -1;
 }
 
 const char *tcp_name(const struct layer *y, bool peer, char *out, size_t size)
@@ -392,9 +345,9 @@ const char *tcp_name(const struct layer *y, bool peer, char *out, size_t size)
     struct sockaddr_storage a = {0};
     int len = sizeof a;
 
-    if (t && t->open && peer)
-        uv_tcp_getpeername(&t->handle, (struct sockaddr *)&a, &len);
-    else if (t && t->open)
-        uv_tcp_getsockname(&t->handle, (struct sockaddr *)&a, &len);
+    if (t && t->handle && peer)
+        uv_tcp_getpeername(t->handle, (struct sockaddr *)&a, &len);
+    else if (t && t->handle)
+        uv_tcp_getsockname(t->handle, (struct sockaddr *)&a, &len);
     return address_text(&a, out, size);
 }

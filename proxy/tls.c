@@ -133,7 +133,7 @@ static bool handshake(struct tls *t)
         t->up = true;
         leg_flush(l);
         l->user->secured(l->arg, l);
-        return !l->closing;
+        return !layer_over(&t->layer);
     }
     if (SSL_get_error(t->ssl, n) != SSL_ERROR_WANT_READ) {
         why(t, &e);
@@ -152,7 +152,7 @@ static bool hand_up(struct tls *t, const char *plain, size_t *len)
     *len = 0;
     if (n)
         layer_up(&t->layer, plain, n);
-    return !t->layer.leg->closing;
+    return !layer_over(&t->layer);
 }
 
 static void read_records(struct tls *t)

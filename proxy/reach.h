@@ -1,0 +1,28 @@
+/* reach.h: a session's way to its server: dialled, connected, or the client told that it is not.
+ *
+ * Loop thread. Each may end the session.
+ */
+#ifndef XMPPTAP_REACH_H
+#define XMPPTAP_REACH_H
+
+#include "session.h"
+
+/* RFC 6120 §4.9.3: what the client is told. */
+#define REACH_FAILED    "remote-connection-failed"
+#define REACH_NO_DOMAIN "improper-addressing"
+
+/* The session has begun, or more of the client was read: the server's leg begins as soon as it is
+ * known where to. As often as you like. */
+void reach_server(struct session *s);
+
+/* The server's leg is up: says where to. */
+void reach_up(struct session *s);
+
+/* It will not be: the client gets a stream with this error condition, and the end. `detail` is a
+ * sentence that ends with what to do. */
+void reach_failed(struct session *s, const char *condition, const char *detail);
+
+/* The same when the time is over. */
+void reach_timeout(struct session *s);
+
+#endif
