@@ -155,15 +155,9 @@ static void server_without_tls(struct session *s)
 {
     struct error e;
     struct buf rest;
-    size_t n;
-    const char *p = opening_rest(&s->entry.opening, &n);
 
+    opening_take_rest(&s->entry.opening, &rest);
     if (s->proxy->options->server_tls == SERVER_TLS_AUTO && !s->entry.direct) {
-        buf_init(&rest, OPENING_BYTES);
-        if (buf_add(&rest, p, n)) {
-            session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-            return;
-        }
         gate_skip_header(&s->gate);
         over(s);
         if (gate_input(&s->gate, DIR_S2C, rest.p, rest.len))
@@ -171,7 +165,8 @@ static void server_without_tls(struct session *s)
         buf_free(&rest);
         return;
     }
-    session_edit(s, DIR_S2C, p, n, "", 0, OUR_SERVER_TLS);
+    session_edit(s, DIR_S2C, rest.p, rest.len, "", 0, OUR_SERVER_TLS);
+    buf_free(&rest);
     error_set(&e, ERR_NO_TLS, "the server offers no STARTTLS, and the client's TLS would go on in "
               "clear; give tls://HOST:PORT if it has direct TLS, or --server-tls off");
     entry_refuse(s, "remote-connection-failed", &e);
@@ -202,17 +197,18 @@ static void bad(struct session *s, enum side side, const struct opening_step *st
 
 static void opening_secure(struct session *s, enum side side)
 {
-    size_t n;
-    const char *p = opening_rest(&s->entry.opening, &n);
+    struct buf rest;
 
+    opening_take_rest(&s->entry.opening, &rest);
     if (side == SIDE_SERVER) {
         s->entry.step = ENTRY_SERVER_TLS;
-        secure_server(s, p, n);
-        return;
+        secure_server(s, rest.p, rest.len);
+    } else {
+        s->entry.step = ENTRY_CLIENT_TLS;
+        session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
+        secure_client(s, rest.p, rest.len);
     }
-    s->entry.step = ENTRY_CLIENT_TLS;
-    session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
-    secure_client(s, p, n);
+    buf_free(&rest);
 }
 
 /* Decides what it can. */
@@ -305,8 +301,10 @@ static void server_ready(struct session *s)
     const struct proxy_options *o = s->proxy->options;
     bool in_step = !s->entry.server_secured && o->server_tls != SERVER_TLS_OFF;
 
-    s->gate.no_starttls = !in_step || o->client_tls == CLIENT_TLS_OFF || s->entry.direct;
-    s->gate.need_tls = o->client_tls == CLIENT_TLS_REQUIRED;
+    if (!in_step || o->client_tls == CLIENT_TLS_OFF || s->entry.direct)
+        s->gate.wishes |= FEATURES_NO_STARTTLS;
+    if (o->client_tls == CLIENT_TLS_REQUIRED)
+        s->gate.wishes |= FEATURES_REQUIRE_STARTTLS;
     if (s->entry.direct)
         begin_client_tls(s);
     else if (!in_step && o->client_tls != CLIENT_TLS_OFF)
@@ -321,9 +319,11 @@ void entry_up(struct session *s)
     const struct dial_target *t = leg_dialled(SERVER(s));
     bool alone = s->entry.direct || o->client_tls == CLIENT_TLS_OFF;
 
-    if ((t && t->direct_tls) || (t && o->server_tls == SERVER_TLS_DIRECT)) {
+    if (t ? t->direct_tls || o->server_tls == SERVER_TLS_DIRECT : s->entry.direct) {
         s->entry.step = ENTRY_SERVER_DIRECT;
         secure_server(s, "", 0);
+    } else if (!t) { /* the embedded server needs no TLS of ours */
+        server_ready(s);
     } else if (o->server_tls == SERVER_TLS_STARTTLS ||
                (o->server_tls == SERVER_TLS_AUTO && alone)) {
         open_to_server(s);

@@ -70,6 +70,14 @@ const char *opening_rest(struct opening *o, size_t *n)
     return o->in.len ? o->in.p : "";
 }
 
+void opening_take_rest(struct opening *o, struct buf *rest)
+{
+    drop_taken(o);
+    *rest = o->in;
+    buf_init(&o->in, rest->max);
+    o->scanned = 0;
+}
+
 /* ---- steps ---- */
 
 /* The first `n` bytes are decided; the next call drops them. */

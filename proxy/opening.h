@@ -60,5 +60,7 @@ enum opening_what opening_next(struct opening *o, struct opening_step *step) MUS
 
 /* All that was received and not taken. Borrowed until the next call. */
 const char *opening_rest(struct opening *o, size_t *n);
+/* The same, to `rest`, which is then the caller's: the opening may be freed while it is read. */
+void opening_take_rest(struct opening *o, struct buf *rest);
 
 #endif

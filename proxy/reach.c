@@ -7,11 +7,9 @@
 
 #define NO_DOMAIN "the client has named no domain, and no UPSTREAM was given; give one"
 
-void reach_failed(struct session *s, const char *condition, const char *detail)
+void reach_tell(struct session *s, const char *condition, const struct error *e)
 {
     static const char reason[] = "no server could be reached";
-    const char *text = s->upstream->text;
-    const char *name = *text ? text : s->gate.domain;
     struct buf b;
     size_t n;
     const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
@@ -20,17 +18,27 @@ void reach_failed(struct session *s, const char *condition, const char *detail)
     buf_init(&b, 16u << 10);
     err = door_unreachable(&b, s->gate.domain, condition);
     gate_stop(&s->gate);
-    session_edit(s, DIR_C2S, p, n, "", 0, reason);
+    if (n)
+        session_edit(s, DIR_C2S, p, n, "", 0, reason);
     if (!err)
         session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
     buf_free(&b);
     gate_free(&s->gate); /* it was recorded just now, and not sent */
     s->gone[SIDE_SERVER] = true;
+    session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
+}
+
+void reach_failed(struct session *s, const char *condition, const char *detail)
+{
+    const char *text = s->upstream->text;
+    const char *name = *text ? text : s->gate.domain;
+    struct error e;
+
     if (*name)
-        session_close(s, SIDE_PROXY, ERR_UNREACHABLE, "the server %.90s cannot be reached: %s",
-                      name, detail);
+        error_set(&e, ERR_UNREACHABLE, "the server %.90s cannot be reached: %s", name, detail);
     else
-        session_close(s, SIDE_PROXY, ERR_UNREACHABLE, "%s", detail);
+        error_set(&e, ERR_UNREACHABLE, "%s", detail);
+    entry_refuse(s, condition, &e);
 }
 
 void reach_timeout(struct session *s)
@@ -67,7 +75,7 @@ static void begin(struct session *s)
 
 void reach_server(struct session *s)
 {
-    if (s->closing || SERVER(s)->bottom)
+    if (s->closing || SERVER(s)->bottom || s->entry.step != ENTRY_DIALLING)
         return;
     if (s->upstream->kind != UPSTREAM_ASKED || *s->gate.domain)
         begin(s);

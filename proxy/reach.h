@@ -22,6 +22,9 @@ void reach_up(struct session *s);
  * sentence that ends with what to do. */
 void reach_failed(struct session *s, const char *condition, const char *detail);
 
+/* The client is told so at once, whatever its TLS: for entry.h. */
+void reach_tell(struct session *s, const char *condition, const struct error *e);
+
 /* The same when the time is over. */
 void reach_timeout(struct session *s);
 
