@@ -5,9 +5,7 @@
 #include "listen.h"
 #include "server/server.h"
 
-#define NO_DOMAIN "the client has named no domain, and no UPSTREAM was given; give one"
-
-void reach_failed(struct session *s, const char *condition, const char *detail)
+void reach_failed(struct session *s, const char *condition, const struct error *e)
 {
     static const char reason[] = "no server could be reached";
     const char *text = s->upstream->text;
@@ -27,25 +25,34 @@ void reach_failed(struct session *s, const char *condition, const char *detail)
     gate_free(&s->gate); /* it was recorded just now, and not sent */
     s->gone[SIDE_SERVER] = true;
     if (*name)
-        session_close(s, SIDE_PROXY, ERR_UNREACHABLE, "the server %.90s cannot be reached: %s",
-                      name, detail);
+        session_close(s, SIDE_PROXY, e->code, "the server %.90s cannot be reached: %s", name,
+                      e->detail);
     else
-        session_close(s, SIDE_PROXY, ERR_UNREACHABLE, "%s", detail);
+        session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
+}
+
+static void no_domain(struct session *s)
+{
+    struct error e;
+
+    error_set(&e, ERR_UNREACHABLE, "the client has named no domain, and no UPSTREAM was given; "
+              "give one");
+    reach_failed(s, REACH_NO_DOMAIN, &e);
 }
 
 void reach_timeout(struct session *s)
 {
     char tried[DIAL_TRIED_MAX];
+    const struct dial *d = leg_dialler(SERVER(s));
     struct error e;
 
-    if (!SERVER(s)->bottom) {
-        reach_failed(s, REACH_NO_DOMAIN, NO_DOMAIN);
+    if (!d) {
+        no_domain(s);
         return;
     }
-    leg_tried(SERVER(s), tried);
-    error_set(&e, ERR_UNREACHABLE, "no answer within --connect-timeout (%u s)%s%s; is it running, "
-              "and is UPSTREAM right?", s->proxy->options->connect_s, *tried ? ": " : "", tried);
-    reach_failed(s, REACH_FAILED, e.detail);
+    error_set(&e, ERR_UNREACHABLE, "no answer within --connect-timeout (%u s): %s; %s",
+              s->proxy->options->connect_s, dial_tried(d, tried), dial_cure(d));
+    reach_failed(s, REACH_FAILED, &e);
 }
 
 static void begin(struct session *s)
@@ -72,7 +79,7 @@ void reach_server(struct session *s)
     if (s->upstream->kind != UPSTREAM_ASKED || *s->gate.domain)
         begin(s);
     else if (s->gate.peeked || s->eof[SIDE_CLIENT])
-        reach_failed(s, REACH_NO_DOMAIN, NO_DOMAIN);
+        no_domain(s);
     else if (s->wait != WAIT_CONNECT)
         session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
 }

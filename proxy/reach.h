@@ -18,9 +18,9 @@ void reach_server(struct session *s);
 /* The server's leg is up: says where to. */
 void reach_up(struct session *s);
 
-/* It will not be: the client gets a stream with this error condition, and the end. `detail` is a
- * sentence that ends with what to do. */
-void reach_failed(struct session *s, const char *condition, const char *detail);
+/* It will not be: the client gets a stream with this error condition, and the end. The error's
+ * detail ends with what to do. */
+void reach_failed(struct session *s, const char *condition, const struct error *e);
 
 /* The same when the time is over. */
 void reach_timeout(struct session *s);

@@ -345,9 +345,12 @@ static void on_up(void *arg, struct leg *l)
     reach_up(s);
     send_header(s);
     if (t && t->direct_tls) {
+        struct error e;
+
+        error_set(&e, ERR_UNREACHABLE, "direct TLS to a server is not spoken yet; give "
+                  "tcp://HOST:PORT");
         if (!leg_redial(l, "direct TLS to a server is not spoken yet"))
-            reach_failed(s, REACH_FAILED, "direct TLS to a server is not spoken yet; give "
-                         "tcp://HOST:PORT");
+            reach_failed(s, REACH_FAILED, &e);
         return;
     }
     session_wait(s, WAIT_NOTHING, 0);
@@ -495,7 +498,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         s->gone[side] = true;
         finish_if_over(s);
     } else if (s->wait == WAIT_CONNECT && side == SIDE_SERVER) {
-        reach_failed(s, REACH_FAILED, e->detail);
+        reach_failed(s, REACH_FAILED, e);
     } else if (s->gate.phase == GATE_TLS_SERVER && side == SIDE_SERVER) {
         secure_refused(s, SIDE_SERVER, e);
     } else {
