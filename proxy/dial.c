@@ -51,13 +51,13 @@ static void add(char out[DIAL_TRIED_MAX], const char *text)
         memcpy(out + DIAL_TRIED_MAX - sizeof cut, cut, sizeof cut);
 }
 
-static bool is_literal(const struct dial *d)
+bool dial_by_name(const struct dial *d)
 {
     struct sockaddr_storage a;
 
-    return d->address.ss_family != AF_UNSPEC ||
-           uv_ip6_addr(d->target.host, 1, (struct sockaddr_in6 *)&a) == 0 ||
-           uv_ip4_addr(d->target.host, 1, (struct sockaddr_in *)&a) == 0;
+    return d->address.ss_family == AF_UNSPEC &&
+           uv_ip6_addr(d->target.host, 1, (struct sockaddr_in6 *)&a) != 0 &&
+           uv_ip4_addr(d->target.host, 1, (struct sockaddr_in *)&a) != 0;
 }
 
 /* "HOST:PORT (`why`)"; of an address only what is said of it. */
@@ -65,10 +65,10 @@ static void add_target(const struct dial *d, char out[DIAL_TRIED_MAX], const cha
 {
     char text[SRV_NAME + DIAL_TRIED_MAX + 16];
 
-    if (is_literal(d))
-        snprintf(text, sizeof text, "%s", why);
-    else
+    if (dial_by_name(d))
         snprintf(text, sizeof text, "%s:%u (%s)", d->target.host, d->target.port, why);
+    else
+        snprintf(text, sizeof text, "%s", why);
     add(out, text);
 }
 

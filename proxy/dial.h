@@ -41,6 +41,9 @@ struct dial;
 struct dial *dial_start(uv_loop_t *loop, const struct dial_options *o,
                         const struct dial_user *user, void *arg);
 
+/* The target's host was looked up: it is no address. */
+bool dial_by_name(const struct dial *d);
+
 /* What it is connected to was of no use, because of `why`: on with the next target, and
  * `connected` or `failed` follows. False if there is none: nothing has changed. */
 bool dial_again(struct dial *d, const char *why);

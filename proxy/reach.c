@@ -1,5 +1,7 @@
 #include "reach.h"
 
+#include <string.h>
+
 #include "../logs/message.h"
 #include "door.h"
 #include "listen.h"
@@ -86,9 +88,22 @@ void reach_server(struct session *s)
 
 void reach_up(struct session *s)
 {
+    const struct dial *d = leg_dialler(SERVER(s));
     const struct dial_target *t = leg_dialled(SERVER(s));
+    bool named = d && dial_by_name(d);
 
-    if (t)
+    if (d)
         message(LEVEL_INFO, PAIRS("session", s->id, "side", "server", "addr", t->address),
-                "connected to %s port %u%s", t->host, t->port, t->direct_tls ? ", direct TLS" : "");
+                "connected to %s%s%s", named ? t->host : t->address,
+                named ? strrchr(t->address, ':') : "", t->direct_tls ? ", direct TLS" : "");
+}
+
+void reach_end(const struct session *s, struct event_end *end)
+{
+    const struct dial *d = leg_dialler(SERVER(s));
+
+    if (!d || !*dial_target(d)->address)
+        return;
+    end->server = dial_target(d)->address;
+    end->server_name = dial_by_name(d) ? dial_target(d)->host : "";
 }

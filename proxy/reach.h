@@ -18,6 +18,9 @@ void reach_server(struct session *s);
 /* The server's leg is up: says where to. */
 void reach_up(struct session *s);
 
+/* Says in the session's end where it was. Its strings live as long as the leg. */
+void reach_end(const struct session *s, struct event_end *end);
+
 /* It will not be: the client gets a stream with this error condition, and the end. The error's
  * detail ends with what to do. */
 void reach_failed(struct session *s, const char *condition, const struct error *e);

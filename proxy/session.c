@@ -107,6 +107,7 @@ static void record_end(struct session *s)
     struct event_end end = {.by = s->end.by, .code = s->end.code, .phase = s->end.phase,
                             .detail = s->end.detail, .account = ""};
 
+    reach_end(s, &end);
     tell_gap(s); /* the recorder says how it ended: it knows the verdict */
     tap_end(s->tap, event_now_us(), &end);
     s->tap = NULL;
@@ -360,7 +361,8 @@ static void on_up(void *arg, struct leg *l)
     flush(s);
 }
 
-/* The first byte makes it a session: now it is recorded. */
+/* The first byte makes it a session: now it is recorded. The gate has read it, and may know the
+ * domain. */
 static bool record_begin(struct session *s)
 {
     const struct arrival *a = &s->arrival;
@@ -368,7 +370,7 @@ static bool record_begin(struct session *s)
     struct event_session facts = {
         .client = address_text(&a->client, s->client, sizeof s->client),
         .listen = address_text(&a->entry, entry, sizeof entry),
-        .upstream = s->upstream->text,
+        .upstream = *s->upstream->text ? s->upstream->text : s->gate.domain,
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
@@ -456,10 +458,12 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
-    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
+    if (s->closing || (!s->tap && !arrived(s, &p, &n, false)))
         return;
     if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    if (s->closing || (!s->tap && !begin(s, p, n)))
+        return;
     reach_server(s);
     flush(s);
 }
@@ -472,9 +476,12 @@ static void on_eof(void *arg, struct leg *l)
     size_t n = 0;
 
     s->eof[side] = true;
-    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n) &&
-        gate_input(&s->gate, DIR_C2S, rest, n))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true)) {
+        if (gate_input(&s->gate, DIR_C2S, rest, n))
+            session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+        else
+            begin(s, rest, n);
+    }
     if (s->closing) {
         finish_if_over(s);
         return;
