@@ -146,7 +146,8 @@ static void on_lost(void *arg, enum race_end end)
 
     end_race(d, NULL);
     if (end == RACE_LOOP)
-        fail(d, ERR_LOOP, "%s; this would be a loop to xmpptap itself; give another UPSTREAM", d->tried);
+        fail(d, ERR_LOOP, "%s; this would be a loop to xmpptap itself; give another UPSTREAM",
+             d->tried);
     else if (end == RACE_NO_NAME && domains_own && d->n == 1)
         fail(d, ERR_UNREACHABLE, "the domain %.*s does not exist; is its name right?", SHOWN,
              d->domain);
@@ -338,8 +339,8 @@ static bool plan(struct dial *d, const struct dial_options *o)
         break;
     case UPSTREAM_ADDRESS:
         d->address = u->address;
-        address_text(&u->address, name, sizeof name);
-        if (!add_host(d, name, 0, false))
+        address_host(&u->address, name, sizeof name);
+        if (!add_host(d, name, (uint16_t)address_port(&u->address), false))
             return false;
         break;
     case UPSTREAM_BUILTIN:

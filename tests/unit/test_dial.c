@@ -301,7 +301,7 @@ static void wait_for(struct world *w)
         uv_run(&w->loop, UV_RUN_ONCE);
 }
 
-static void start_from(struct world *w, const char *upstream, const char *source)
+static void start_from(struct world *w, const char *upstream, const char *source, bool spoof)
 {
     static const struct dial_user user = {on_connected, on_failed};
     struct upstream u;
@@ -311,6 +311,7 @@ static void start_from(struct world *w, const char *upstream, const char *source
     assert_int_equal(upstream_parse(upstream, &u, NULL), 0);
     if (source)
         assert_true(address_parse(source, &o.socket.source));
+    o.socket.spoof = spoof;
     w->begun = uv_hrtime();
     w->dial = dial_start(&w->loop, &o, &user, w);
     assert_non_null(w->dial);
@@ -318,7 +319,7 @@ static void start_from(struct world *w, const char *upstream, const char *source
 
 static void start(struct world *w, const char *upstream)
 {
-    start_from(w, upstream, NULL);
+    start_from(w, upstream, NULL, false);
 }
 
 static long took_ms(const struct world *w)
@@ -371,11 +372,34 @@ static void test_source(void **state)
 
     (void)state;
     snprintf(url, sizeof url, "tcp://127.0.0.1:%d", w->port[0]);
-    start_from(w, url, "127.0.0.77:0");
+    start_from(w, url, "127.0.0.77:0", false);
     connected_to(w, 0);
     while (!w->accepted[0])
         uv_run(&w->loop, UV_RUN_ONCE);
     assert_int_equal(strncmp(w->from, "127.0.0.77:", 11), 0);
+    world_free(w);
+}
+
+/* IP_TRANSPARENT is a privilege: either it is there, or the kernel's word is passed on. */
+static void test_spoof(void **state)
+{
+    struct world *w = world_new(v4);
+    char url[64];
+
+    (void)state;
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%d", w->port[0]);
+    start_from(w, url, "127.0.0.77:0", true);
+    wait_for(w);
+    if (w->handle) {
+        int fd, on = 0;
+        socklen_t len = sizeof on;
+
+        assert_int_equal(uv_fileno((uv_handle_t *)w->handle, &fd), 0);
+        assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, &len), 0);
+        assert_int_equal(on, 1);
+    } else {
+        assert_non_null(strstr(w->error.detail, "not permitted"));
+    }
     world_free(w);
 }
 
@@ -386,7 +410,7 @@ static void test_source_of_other_family(void **state)
 
     (void)state;
     snprintf(url, sizeof url, "tcp://127.0.0.1:%d", w->port[0]);
-    start_from(w, url, "[::1]:0");
+    start_from(w, url, "[::1]:0", false);
     failed_saying(w, "family");
     world_free(w);
 }
@@ -651,6 +675,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_source),
+        cmocka_unit_test(test_spoof),
         cmocka_unit_test(test_source_of_other_family),
         cmocka_unit_test(test_loop),
         cmocka_unit_test(test_again),
