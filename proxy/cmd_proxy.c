@@ -138,7 +138,8 @@ static int run(int argc, char **argv, const struct command *c)
 
 const struct command cmd_proxy = {
     "proxy", "[OPTIONS] [DOMAIN|tcp://HOST:PORT|tls://HOST:PORT|builtin:]",
-    "stand between clients and a server: UPSTREAM's, or that of the domain a client asks for", rows, run,
+    "stand between clients and a server: UPSTREAM's, or that of the domain a client asks for",
+    rows, run,
 };
 
 const struct command cmd_serve = {

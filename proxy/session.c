@@ -111,6 +111,7 @@ static void record_end(struct session *s)
     struct event_end end = {.by = s->end.by, .code = s->end.code, .phase = s->end.phase,
                             .detail = s->end.detail, .account = ""};
 
+    reach_end(s, &end);
     tell_gap(s); /* the recorder says how it ended: it knows the verdict */
     tap_end(s->tap, event_now_us(), &end);
     s->tap = NULL;
@@ -382,7 +383,8 @@ void session_ready(struct session *s)
         other_side(s, SIDE_CLIENT);
 }
 
-/* The first byte makes it a session: now it is recorded. */
+/* The first byte makes it a session: now it is recorded. The gate has read it, and may know the
+ * domain. */
 static bool record_begin(struct session *s)
 {
     const struct arrival *a = &s->arrival;
@@ -390,7 +392,7 @@ static bool record_begin(struct session *s)
     struct event_session facts = {
         .client = address_text(&a->client, s->client, sizeof s->client),
         .listen = address_text(&a->entry, entry, sizeof entry),
-        .upstream = s->upstream->text,
+        .upstream = *s->upstream->text ? s->upstream->text : s->gate.domain,
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
@@ -486,9 +488,11 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
-    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
+    if (s->closing || (!s->tap && !arrived(s, &p, &n, false)))
         return;
     take_in(s, dir_from(side_of(s, l)), p, n);
+    if (s->closing || (!s->tap && !begin(s, p, n)))
+        return;
     reach_server(s);
     flush(s);
 }
@@ -502,8 +506,10 @@ static void on_eof(void *arg, struct leg *l)
     struct error e;
 
     s->eof[side] = true;
-    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n)) {
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true)) {
         take_in(s, DIR_C2S, rest, n);
+        if (!s->closing)
+            begin(s, rest, n);
         reach_server(s);
     }
     if (s->closing) {
@@ -544,7 +550,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         s->gone[side] = true;
         finish_if_over(s);
     } else if (s->wait == WAIT_CONNECT && side == SIDE_SERVER) {
-        reach_failed(s, REACH_FAILED, e->detail);
+        reach_failed(s, REACH_FAILED, e);
     } else if (side == SIDE_SERVER && in_server_tls(s)) {
         secure_refused(s, SIDE_SERVER, e);
     } else {
