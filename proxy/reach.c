@@ -64,7 +64,8 @@ static void begin(struct session *s)
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,
         .domain = s->gate.domain,
-        .socket = {.loops = listen_loops, .loops_arg = s->proxy},
+        .socket = {.source = arrival_source(&s->arrival), .spoof = true, .loops = listen_loops,
+                   .loops_arg = s->proxy},
         .limit_ms = po->connect_s * 1000,
     };
 
