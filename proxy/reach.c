@@ -89,7 +89,9 @@ void reach_server(struct session *s)
 void reach_up(struct session *s)
 {
     const struct dial_target *t = leg_dialled(SERVER(s));
+    socklen_t len = sizeof s->own;
 
+    getsockname(leg_fd(SERVER(s)), (struct sockaddr *)&s->own, &len);
     if (t)
         message(LEVEL_INFO, PAIRS("session", s->id, "side", "server", "addr", t->address),
                 "connected to %s port %u%s", t->host, t->port, t->direct_tls ? ", direct TLS" : "");

@@ -215,13 +215,18 @@ class World:
         await self.tap.start(mode, "--upstream-ca", self.server_ca, *options)
         return self.tap
 
-    async def log_in(self, place, version):
-        """A client that stays logged in; it believes that it talks to the server."""
+    async def client(self, place, version):
+        """One that believes that it talks to the server."""
         child = await asyncio.create_subprocess_exec(
             *self.network.enter(place), "/usr/bin/python3", "-B", CLIENT, ALICE, PASSWORD,
             NET[version]["server"], str(PORT), self.tap.ca(), "stay", stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.children.append(child)
+        return child
+
+    async def log_in(self, place, version):
+        """A client that stays logged in."""
+        child = await self.client(place, version)
         said = []
         while line := await asyncio.wait_for(child.stdout.readline(), WAIT_S):
             if line == b"talked\n":
@@ -297,6 +302,22 @@ async def direct_connection_is_a_loop(world, mode):
     assert await tap.stop() == 0, tap.messages()
 
 
+async def own_connections_come_back(world):
+    """Rules that leave nobody out: xmpptap ends the circle with a word."""
+    tap = await world.proxy("redirect")
+    script = re.sub(r"meta skuid != \d+", "", rules("test", "own redirect nft"))
+    world.network.run("router", "sh", "-e", input=script)
+    try:
+        child = await world.client("router", 4)
+        await tap.says(r"reason=loop[^\n]*xmpptap's own connection to 198\.51\.100\.2:5222")
+        child.kill()
+    finally:
+        world.network.run("router", "sh", "-e", input=rules("undo", "own redirect nft"))
+    assert await tap.stop() == 0, tap.messages()
+    begun = tap.messages().count("session begins")
+    assert begun <= 2 * tap.messages().count("reason=loop"), f"{begun} sessions"
+
+
 async def without_the_capability(world):
     """It does not start, and says what it needs."""
     tap = Router(world.folder / "none", world.network)
@@ -319,6 +340,7 @@ def all_tests():
                        lambda w, a=(where, mode, tool): logs_in(w, *a))
     for mode in "redirect", "tproxy":
         yield f"direct_{mode}", lambda w, mode=mode: direct_connection_is_a_loop(w, mode)
+    yield "own_connections_come_back", own_connections_come_back
     yield "without_the_capability", without_the_capability
 
 
