@@ -71,7 +71,8 @@ static void begin(struct session *s)
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,
         .domain = s->gate.domain,
-        .socket = {.loops = listen_loops, .loops_arg = s->proxy},
+        .socket = {.source = arrival_source(&s->arrival), .spoof = true, .loops = listen_loops,
+                   .loops_arg = s->proxy},
         .limit_ms = po->connect_s * 1000,
     };
 
@@ -97,7 +98,9 @@ void reach_up(struct session *s)
     const struct dial *d = leg_dialler(SERVER(s));
     const struct dial_target *t = leg_dialled(SERVER(s));
     bool named = d && dial_by_name(d);
+    socklen_t len = sizeof s->own;
 
+    getsockname(leg_fd(SERVER(s)), (struct sockaddr *)&s->own, &len);
     if (d)
         message(LEVEL_INFO, PAIRS("session", s->id, "side", "server", "addr", t->address),
                 "connected to %s%s%s", named ? t->host : t->address,

@@ -461,14 +461,7 @@ static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
     s->upstream = arrival_upstream(&s->arrival);
     if (state == ARRIVAL_OVER && *n == 0)
         return false; /* a header without a client: a load balancer asks whether we live */
-    if (state == ARRIVAL_OVER && s->upstream == &s->arrival.original &&
-        listen_is_own(s->proxy, &s->arrival.to)) {
-        error_set(&e, ERR_LOOP, "the client connected to %s itself, so nobody knows where it "
-                  "wanted to go; let the firewall send its traffic here (docs/transparent.md), or "
-                  "give UPSTREAM", s->upstream->text);
-        state = ARRIVAL_REFUSED;
-    }
-    if (state == ARRIVAL_OVER)
+    if (state == ARRIVAL_OVER && !listen_circle(s, &e))
         return true;
     if (record_begin(s))
         session_close(s, SIDE_CLIENT, e.code, "%s", e.detail);

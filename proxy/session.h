@@ -33,6 +33,7 @@ struct session {
     char id[TAP_ID_MAX];
     struct arrival arrival;  /* whose connection it is */
     const struct upstream *upstream; /* where it goes */
+    struct sockaddr_storage own; /* our end of the server's leg, once it stands */
     char client[64];         /* address:port */
     uv_timer_t timer;
     enum session_wait wait;
