@@ -10,6 +10,7 @@
 #include "entry.h"
 #include "gate.h"
 #include "leg.h"
+#include "limits.h"
 #include "proxy.h"
 
 /* What a session's timer is running for. */
@@ -34,6 +35,7 @@ struct session {
     struct arrival arrival;  /* whose connection it is */
     const struct upstream *upstream; /* where it goes */
     char client[64];         /* address:port */
+    struct limits limits;    /* of the login, and of silence */
     uv_timer_t timer;
     enum session_wait wait;
     unsigned limit_ms;       /* its time */
