@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define READ_BYTES    (192u << 10) /* more than one read brings */
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record (RFC 8446 §5.1) */
 
 /* What an item is to the gate. */
@@ -241,7 +242,7 @@ static void restart(struct gate *g, enum label_phase phase)
 {
     struct scan_limits limits = scan_default_limits;
 
-    limits.item_bytes = GATE_ITEM_BYTES;
+    limits.item_bytes = g->item_max;
     for (int i = 0; i < 2; i++) {
         scan_init(&g->way[i].scan, &limits);
         g->way[i].scanned = 0;
@@ -514,16 +515,23 @@ static void run(struct gate *g)
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg)
 {
+    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
+    for (int i = 0; i < 2; i++)
+        reader_stream_init(&g->way[i].stream);
+    gate_caps(g, GATE_ITEM_BYTES, GATE_HELD_BYTES);
+}
+
+void gate_caps(struct gate *g, size_t item_max, size_t held_max)
+{
     struct scan_limits limits = scan_default_limits;
 
-    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
-    limits.item_bytes = GATE_ITEM_BYTES;
-    buf_init(&g->proceed, GATE_ITEM_BYTES);
+    g->item_max = limits.item_bytes = item_max;
+    g->held_max = held_max;
+    buf_init(&g->proceed, item_max);
     for (int i = 0; i < 2; i++) {
         scan_init(&g->way[i].scan, &limits);
-        reader_stream_init(&g->way[i].stream);
         /* An item, and one read more: its source pauses before that (gate_blocked). */
-        buf_init(&g->way[i].in, GATE_ITEM_BYTES + 4 * GATE_HELD_BYTES);
+        buf_init(&g->way[i].in, item_max + held_max + READ_BYTES);
     }
 }
 
@@ -629,7 +637,7 @@ bool gate_blocked(const struct gate *g, enum dir dir)
 {
     bool waits = !g->open || held(g, dir) || before_tls(g, dir);
 
-    return waits && left(&g->way[dir]) >= GATE_HELD_BYTES;
+    return waits && left(&g->way[dir]) >= g->held_max;
 }
 
 const char *gate_waiting(const struct gate *g, enum dir dir, size_t *n)

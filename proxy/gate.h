@@ -12,6 +12,7 @@
 #include "../decoder/decoder.h"
 #include "features.h"
 
+/* The caps, unless gate_caps() sets others. */
 #define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
 #define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
 
@@ -70,10 +71,13 @@ struct gate {
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];
     struct buf proceed;    /* held back until the server's leg is secured */
+    size_t item_max, held_max; /* bytes */
     char domain[1024];     /* the `to` of the client's last header, "" before it */
 };
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg);
+/* Before the first byte: other caps. */
+void gate_caps(struct gate *g, size_t item_max, size_t held_max);
 void gate_free(struct gate *g);
 void gate_stop(struct gate *g); /* call nobody any more */
 

@@ -12,8 +12,7 @@
 #include "reach.h"
 #include "secure.h"
 
-#define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
-#define GOODBYE_MS    2000  /* both sides, once the session is closing */
+#define GOODBYE_MS 2000 /* both sides, once the session is closing; --close-timeout if that is less */
 
 static const struct leg_user leg_events;
 
@@ -72,6 +71,7 @@ static void finish(struct session *s)
     leg_close(CLIENT(s));
     leg_close(SERVER(s));
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&s->limits.timer, on_timer_closed);
 }
 
 static bool side_over(const struct session *s, enum side side)
@@ -137,6 +137,13 @@ static void ended_by(struct session *s, enum side by, enum error_code code, cons
                  *detail ? detail : error_text(code));
 }
 
+static unsigned goodbye_ms(const struct session *s)
+{
+    unsigned limit_ms = s->proxy->options->close_s * 1000;
+
+    return limit_ms < GOODBYE_MS ? limit_ms : GOODBYE_MS;
+}
+
 void session_close(struct session *s, enum side by, enum error_code code, const char *fmt, ...)
 {
     char detail[ERROR_DETAIL_MAX] = "";
@@ -162,7 +169,7 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     for (int i = 0; i < 2; i++)
         if (!s->gone[i])
             leg_shut(&s->leg[i]);
-    session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+    session_wait(s, WAIT_GOODBYE, goodbye_ms(s));
     session_reading(s); /* what still comes is read and dropped, until the peer closes too */
     finish_if_over(s);
 }
@@ -295,6 +302,7 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
 {
     struct session *s = arg;
 
+    limits_negotiated(s);
     if (e->code)
         message(LEVEL_WARN,
                 PAIRS("session", s->id, "side", side_name(dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER),
@@ -347,7 +355,7 @@ static void other_side(struct session *s, enum side side)
     if (s->closing)
         return;
     leg_shut(&s->leg[side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT]);
-    session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+    session_wait(s, WAIT_OTHER_SIDE, s->proxy->options->close_s * 1000);
 }
 
 /* The address that is kept goes first, before TLS; it is no part of what the two say. */
@@ -402,6 +410,7 @@ static bool record_begin(struct session *s)
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
         return false;
     }
+    limits_begin(s);
     snprintf(s->id, sizeof s->id, "%s", tap_id(s->tap));
     address_text(&a->peer, peer, sizeof peer);
     message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client, "via",
@@ -481,6 +490,7 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
+    limits_heard(s);
     if (s->closing || (!s->tap && !arrived(s, &p, &n, false)))
         return;
     take_in(s, dir_from(side_of(s, l)), p, n);
@@ -559,6 +569,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
 static void on_drained(void *arg, struct leg *l)
 {
     (void)l;
+    limits_heard(arg); /* a slow reader is not a silent one */
     session_reading(arg);
 }
 
@@ -612,13 +623,13 @@ static void on_timer(uv_timer_t *timer)
         break;
     case WAIT_OTHER_SIDE:
         if (gets_on(s))
-            session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+            session_wait(s, WAIT_OTHER_SIDE, s->limit_ms);
         else
             session_close(s, s->end.by, ERR_CLOSED, NULL);
         break;
     case WAIT_GOODBYE:
         if (gets_on(s) && !s->proxy->stopping)
-            session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+            session_wait(s, WAIT_GOODBYE, s->limit_ms);
         else
             finish(s);
         break;
@@ -655,6 +666,7 @@ void session_reading(struct session *s)
     s->paused = s->proxy->options->wait_when_full &&
                 (s->proxy->starved || (s->tap && tap_full(s->tap)));
     s->held_up |= s->paused;
+    s->limits.held_up |= s->paused;
 
     for (int i = 0; i < 2; i++) {
         bool pause = s->paused || s->leg[!i].above_water || entry_blocked(s, (enum side)i) ||
@@ -674,15 +686,17 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
         return;
     }
     s->proxy = p;
-    s->handles = 3; /* two legs and the timer */
+    s->handles = 4; /* two legs and two timers */
     s->next = p->sessions;
     if (s->next)
         s->next->prev = s;
     p->sessions = s;
     entry_init(&s->entry);
     gate_init(&s->gate, p->reader, &gate_events, s);
+    gate_caps(&s->gate, p->options->item_bytes, p->options->wait_bytes);
     uv_timer_init(p->loop, &s->timer);
     s->timer.data = s;
+    limits_init(s);
     leg_init(CLIENT(s), p->loop, &leg_events, s);
     leg_init(SERVER(s), p->loop, &leg_events, s);
     if (leg_accept(CLIENT(s), listener) ||
