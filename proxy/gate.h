@@ -10,6 +10,7 @@
 #define XMPPTAP_GATE_H
 
 #include "../decoder/decoder.h"
+#include "features.h"
 
 #define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
 #define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
@@ -21,6 +22,10 @@ struct gate_user {
     /* Received, record them; `sent` goes on instead (maybe nothing). */
     void (*edit)(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
                  size_t sent_len, const char *reason);
+    /* The server's features, `p`: true if they go on as `fe` says. It may read them with the gate's
+     * reader. NULL: they go on as they are. */
+    bool (*features)(void *arg, struct reader_stream *st, const char *p, size_t n,
+                     struct features_edit *fe);
     /* Both directions begin a new stream in `phase`. */
     void (*restart)(void *arg, enum label_phase phase);
     /* Logged in without a new stream. */
