@@ -41,6 +41,11 @@ static const struct option_row rows[] = {
      "show this certificate (PEM) to a server that asks for a client's"},
     {0, "client-key", "FILE", OPTION_STRING, AT(proxy.client_key),
      "its key (PEM; default: in the same file)"},
+    {0, "channel-binding", "auto|strip|pass", OPTION_CHOICE, AT(proxy.channel_binding),
+     "-PLUS mechanisms, which cannot pass a man in the middle: taken out where TLS ends here, "
+     "taken out always, left as they are (default auto)"},
+    {0, "compression", "pass|strip", OPTION_CHOICE, AT(proxy.strip_compression),
+     "XEP-0138 in the features: left as it is, or taken out (default pass)"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
      "append TLS secrets of both sides, for Wireshark"},
     {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),

@@ -77,6 +77,7 @@ static void success(struct gate *g, enum dir dir, size_t n);
 static void success2(struct gate *g, enum dir dir, size_t n);
 static void stanza(struct gate *g, enum dir dir, size_t n);
 static void last(struct gate *g, enum dir dir, size_t n);
+static void last_features(struct gate *g, enum dir dir, size_t n);
 
 #define C2S DIR_C2S
 #define S2C DIR_S2C
@@ -97,7 +98,7 @@ static const struct {
     {GATE_SASL_ASKED,  S2C, ITEM_SASL_FAILURE, pass,     GATE_NEGOTIATING},
     {GATE_SASL_ASKED,  S2C, ITEM_SUCCESS,      success,  GATE_LOGGED_IN},
     {GATE_SASL_ASKED,  S2C, ITEM_SUCCESS2,     success2, GATE_LOGGED_IN},
-    {GATE_LOGGED_IN,   S2C, ITEM_FEATURES,     last,     GATE_LOGGED_IN},
+    {GATE_LOGGED_IN,   S2C, ITEM_FEATURES,     last_features, GATE_LOGGED_IN},
     {GATE_NEGOTIATING, S2C, ITEM_FEATURES,     features, GATE_NEGOTIATING},
     {GATE_NEGOTIATING, C2S, ITEM_STANZA,       stanza,   GATE_NEGOTIATING},
     {GATE_LOGGED_IN,   C2S, ITEM_STANZA,       last,     GATE_LOGGED_IN},
@@ -283,17 +284,27 @@ static void stanza(struct gate *g, enum dir dir, size_t n)
 /* Features that something is to be negotiated with: as they came, or as they are wished. */
 static void pass_features(struct gate *g, enum dir dir, size_t n)
 {
-    const struct item *it;
+    struct gate_way *w = &g->way[dir];
+    const char *p = bytes(w);
     struct features_edit fe;
 
     features_edit_init(&fe);
-    if (g->wishes &&
-        reader_item_deep(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0 &&
-        features_edit(&fe, it, g->wishes) == 0 && fe.changed)
-        edit(g, dir, n, fe.bytes.p, fe.bytes.len, fe.reason);
-    else
+    if (g->user->features && g->user->features(g->arg, &w->stream, p, n, &fe)) {
+        drop(w, n);
+        g->user->edit(g->arg, dir, p, n, fe.bytes.p, fe.bytes.len, fe.reason);
+    } else {
         pass(g, dir, n);
+    }
     features_edit_free(&fe);
+}
+
+static void last_features(struct gate *g, enum dir dir, size_t n)
+{
+    struct error none = {0};
+
+    pass_features(g, dir, n);
+    if (!g->stopped)
+        step_aside(g, dir, &none);
 }
 
 static void features(struct gate *g, enum dir dir, size_t n)
@@ -306,7 +317,7 @@ static void features(struct gate *g, enum dir dir, size_t n)
                 pass_features(g, dir, n);
                 return;
             }
-    last(g, dir, n); /* nothing is left to negotiate */
+    last_features(g, dir, n); /* nothing is left to negotiate */
 }
 
 /* ---- items ---- */

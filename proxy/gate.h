@@ -23,6 +23,10 @@ struct gate_user {
     /* Received, record them; `sent` goes on instead (maybe nothing). */
     void (*edit)(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
                  size_t sent_len, const char *reason);
+    /* The server's features, `p`: true if they go on as `fe` says. It may read them with the gate's
+     * reader. NULL: they go on as they are. */
+    bool (*features)(void *arg, struct reader_stream *st, const char *p, size_t n,
+                     struct features_edit *fe);
     /* Both directions begin a new stream in `phase`. */
     void (*restart)(void *arg, enum label_phase phase);
     /* Logged in without a new stream. */
@@ -65,7 +69,8 @@ struct gate {
     bool peeked;           /* the client's first header was seen */
     bool open;             /* the server's leg stands */
     bool secured;          /* TLS was negotiated */
-    unsigned wishes;       /* enum features_wish: what the client must not see as it came */
+    unsigned wishes;       /* of STARTTLS, enum features_wish: what the client is not to see as it
+                            * came; FEATURES_REQUIRE_STARTTLS: it gets no further without */
     bool skip_header;      /* gate_skip_header() */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */

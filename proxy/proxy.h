@@ -19,6 +19,13 @@
 
 struct session;
 
+/* --channel-binding: what becomes of the -PLUS mechanisms that a server offers. */
+enum channel_binding {
+    CHANNEL_BINDING_AUTO,  /* taken out where TLS ends here */
+    CHANNEL_BINDING_STRIP, /* taken out */
+    CHANNEL_BINDING_PASS
+};
+
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
     unsigned inherited;      /* listening sockets besides: activation.h */
@@ -40,6 +47,8 @@ struct proxy_options {
     const char *server_cert, *server_key; /* the server's own, shown to clients; or NULL */
     const char *client_cert, *client_key; /* shown to the server when it asks; or NULL */
     const char *keylog;      /* file for TLS secrets, or NULL */
+    int channel_binding;     /* enum channel_binding */
+    int strip_compression;   /* 1: XEP-0138 is taken out of the features */
     const char *stream_id;   /* builtin: a fixed stream id, or NULL */
 };
 

@@ -7,6 +7,7 @@
 
 #include "../logs/message.h"
 #include "door.h"
+#include "editing.h"
 #include "listen.h"
 #include "proxy_protocol.h"
 #include "reach.h"
@@ -650,6 +651,7 @@ static const struct leg_user leg_events = {
 static const struct gate_user gate_events = {
     .forward = on_forward,
     .edit = on_edit,
+    .features = editing_features,
     .restart = on_restart,
     .bound = on_bound,
     .secure_server = on_secure_server,

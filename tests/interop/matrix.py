@@ -348,9 +348,9 @@ def chosen(arguments):
 
 
 def known(way):
-    """Whether this xmpptap has the way's options."""
+    """Whether this xmpptap has the way's options and choices."""
     offered = peers.output(os.path.abspath(PROGRAM), "proxy", "--help") or ""
-    return all(option in offered for option in WAYS[way] if option.startswith("--"))
+    return all(word in offered for word in WAYS[way] if "{" not in word)
 
 
 def show(key, cells, arguments):
