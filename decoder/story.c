@@ -135,6 +135,7 @@ static const struct rule {
     {"features.*", "iq-auth", "offer.iq-auth", NULL},
 
     {"tls.request", NULL, "starttls", "asked"},
+    {"tls.request", NULL, "starttls.client", "yes"}, /* not xmpptap for itself */
     {"tls.proceed", NULL, "starttls", "proceed"},
     {"tls.failure", NULL, "starttls", "failure"},
 

@@ -558,7 +558,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
     } else if (side == SIDE_SERVER && in_server_tls(s)) {
         secure_refused(s, SIDE_SERVER, e);
     } else {
-        if (side == SIDE_CLIENT && in_client_tls(s) && leg_ssl(l))
+        if (side == SIDE_CLIENT && in_client_tls(s) && leg_ssl(l) && !s->entry.refusal.due)
             secure_record(s, side, "", e->detail, e->kind);
         s->gone[side] = true;
         if (s->entry.refusal.due) /* it did not want to hear it */

@@ -1,0 +1,394 @@
+/* TLS that differs from leg to leg: a client in clear, with STARTTLS or with direct TLS, in front of
+ * a server likewise, and what --client-tls and --server-tls make of it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "login.h"
+#include "records.h"
+#include "run.h"
+
+/* What xmpptap says where it negotiates STARTTLS itself. */
+#define OUR_HELLO                                                                                  \
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "                                   \
+    "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='" DOMAIN "'>"
+#define OUR_OFFER                                                                                  \
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "                                   \
+    "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='" DOMAIN                  \
+    "' id='xmpptap'>" FEATURES_TLS
+#define FEATURES_BOTH                                                                              \
+    "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"                         \
+    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism>"            \
+    "</mechanisms></stream:features>"
+
+static const unsigned char alpn[] = "\x0bxmpp-client";
+#define ALPN_LEN (sizeof alpn - 1)
+
+static int failed(struct peer *p, const char *why)
+{
+    snprintf(p->error, sizeof p->error, "%s", why);
+    return -1;
+}
+
+static bool has_alpn(const struct peer *p)
+{
+    const unsigned char *got;
+    unsigned n;
+
+    SSL_get0_alpn_selected(p->ssl, &got, &n);
+    return n == ALPN_LEN - 1 && memcmp(got, alpn + 1, n) == 0;
+}
+
+/* ---- clients ---- */
+
+static int plain_client(struct peer *p, SSL_CTX *ctx)
+{
+    (void)ctx;
+    return login_client(p, NULL);
+}
+
+static int direct_client(struct peer *p, SSL_CTX *ctx)
+{
+    SSL_CTX_set_alpn_protos(ctx, alpn, ALPN_LEN);
+    if (peer_tls_connect(p, ctx, DOMAIN))
+        return -1;
+    if (!has_alpn(p))
+        return failed(p, "the client got no ALPN xmpp-client");
+    return login_client(p, NULL);
+}
+
+/* Its STARTTLS is xmpptap's. */
+static int offered_client(struct peer *p, SSL_CTX *ctx)
+{
+    if (peer_sends(p, STREAM_HEADER) || peer_expects(p, OUR_OFFER) || peer_sends(p, STARTTLS "\n") ||
+        peer_expects(p, PROCEED) || peer_tls_connect(p, ctx, DOMAIN))
+        return -1;
+    return login_client(p, NULL);
+}
+
+/* ---- servers ---- */
+
+static int plain_server(struct peer *p, SSL_CTX *ctx)
+{
+    (void)ctx;
+    return login_server(p, NULL);
+}
+
+static int choose(SSL *ssl, const unsigned char **out, unsigned char *len, const unsigned char *in,
+                  unsigned n, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    return SSL_select_next_proto((unsigned char **)out, len, alpn, ALPN_LEN, in, n) ==
+                   OPENSSL_NPN_NEGOTIATED
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static int direct_server(struct peer *p, SSL_CTX *ctx)
+{
+    SSL_CTX_set_alpn_select_cb(ctx, choose, NULL);
+    if (peer_tls_accept(p, ctx))
+        return -1;
+    if (!has_alpn(p) || strcmp(p->sni, DOMAIN) != 0)
+        return failed(p, "the server got no ALPN xmpp-client, or another SNI");
+    return login_server(p, NULL);
+}
+
+static int asked_server(struct peer *p, SSL_CTX *ctx)
+{
+    if (peer_expects(p, OUR_HELLO) || peer_sends(p, SERVER_HEADER FEATURES_BOTH) ||
+        peer_expects(p, STARTTLS) || peer_sends(p, PROCEED) || peer_tls_accept(p, ctx))
+        return -1;
+    return login_server(p, NULL);
+}
+
+/* ---- logins ---- */
+
+struct row {
+    const char *name;
+    const char *client_tls, *server_tls;
+    login_part *client, *server;
+    bool client_secure, server_secure;
+};
+
+static const struct row rows[] = {
+    {"STARTTLS both, in step", "auto", "auto", login_client, login_server, true, true},
+    {"clear both", "auto", "auto", plain_client, plain_server, false, false},
+    {"direct, direct", "auto", "direct", direct_client, direct_server, true, true},
+    {"direct, STARTTLS", "auto", "auto", direct_client, asked_server, true, true},
+    {"direct, clear", "auto", "off", direct_client, plain_server, true, false},
+    {"STARTTLS, direct", "auto", "direct", offered_client, direct_server, true, true},
+    {"STARTTLS, clear", "auto", "off", offered_client, plain_server, true, false},
+    {"STARTTLS, STARTTLS on its own", "auto", "starttls", offered_client, asked_server, true, true},
+    {"clear, direct", "off", "direct", plain_client, direct_server, false, true},
+    {"clear, STARTTLS", "off", "auto", plain_client, asked_server, false, true},
+    {"STARTTLS required", "required", "auto", login_client, login_server, true, true},
+    {"direct where TLS is required", "required", "direct", direct_client, direct_server, true, true},
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+struct ends {
+    struct peer client, server;
+    SSL_CTX *client_ctx, *server_ctx;
+    int listener;
+    struct run *proxy;
+};
+
+static void begin(struct ends *e, struct box *b, const char *client_tls, const char *server_tls)
+{
+    int port;
+
+    *e = (struct ends){.listener = peer_listen(&port)};
+    assert_true(e->listener >= 0);
+    peer_init(&e->client, "client");
+    peer_init(&e->server, "server");
+    e->client_ctx = pki_client(box_ca_pem(b), 0);
+    e->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
+    e->proxy = run_proxy(b, port, "-q", "--secrets", "keep", "--client-tls", client_tls,
+                         "--server-tls", server_tls, NULL);
+    PEER_OK(&e->client, peer_connect(&e->client, e->proxy->port));
+}
+
+static void end(struct ends *e)
+{
+    peer_close(&e->client);
+    peer_close(&e->server);
+    SSL_CTX_free(e->client_ctx);
+    SSL_CTX_free(e->server_ctx);
+    close(e->listener);
+    run_stop(e->proxy);
+}
+
+static size_t count_sides(const struct records *r, const char *side)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->lines; i++)
+        n += record_is(r->line[i], "event", "tls") && record_is(r->line[i], "side", side);
+    return n;
+}
+
+/* One handshake a leg that has TLS; the verdict knows what the session was. */
+static void assert_recorded(struct box *b, bool client_secure, bool server_secure)
+{
+    struct records r = {0};
+
+    records_load(&r, b, b->archive);
+    assert_int_equal(records_check(&r), 1);
+    assert_int_equal(count_sides(&r, "client"), client_secure);
+    assert_int_equal(count_sides(&r, "server"), server_secure);
+    assert_true(record_is(records_find(&r, "end"), "verdict", "login"));
+    records_free(&r);
+}
+
+static void log_in(struct box *b, size_t write_max)
+{
+    const struct row *row = b->row;
+    struct ends e;
+
+    begin(&e, b, row->client_tls, row->server_tls);
+    e.client.write_max = e.client.wire_max = e.server.write_max = e.server.wire_max = write_max;
+    const struct login_end c = {&e.client, row->client, row->client_secure ? e.client_ctx : NULL};
+    const struct login_end s = {&e.server, row->server, row->server_secure ? e.server_ctx : NULL};
+    if (login_pair(&c, &s, e.listener))
+        fail_msg("%s: client: %s; server: %s", row->name, e.client.error, e.server.error);
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_CLOSE));
+    PEER_OK(&e.server, peer_expects(&e.server, STREAM_CLOSE));
+    PEER_OK(&e.server, peer_sends(&e.server, STREAM_CLOSE));
+    PEER_OK(&e.client, peer_expects(&e.client, STREAM_CLOSE));
+    end(&e);
+    assert_recorded(b, row->client_secure, row->server_secure);
+    box_done(b);
+}
+
+static void test_login(void **state)
+{
+    log_in(*state, 0);
+}
+
+static void test_bytes(void **state)
+{
+    log_in(*state, 1);
+}
+
+/* ---- what does not go ---- */
+
+#define POLICY "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+
+static void assert_verdict(struct box *b, const char *reason)
+{
+    struct records r = {0};
+
+    records_load(&r, b, b->archive);
+    if (!record_is(records_find(&r, "end"), "reason", reason))
+        fail_msg("not %s: %s", reason, records_find(&r, "end"));
+    records_free(&r);
+}
+
+static void rest_has(struct peer *p, const char *text)
+{
+    struct bytes all = {0};
+
+    PEER_OK(p, peer_rest(p, &all));
+    bytes_add(&all, "", 1);
+    if (!strstr(all.p, text))
+        fail_msg("%s: no %s in %s", p->name, text, all.p);
+    bytes_free(&all);
+}
+
+/* The server offers no STARTTLS: a client in clear goes on in clear, and hears the server's own
+ * stream, which was opened for it. */
+static void test_none_offered(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "off", "auto");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
+    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
+    PEER_OK(&e.client, peer_expects(&e.client, SERVER_HEADER FEATURES_SASL));
+    PEER_OK(&e.client, peer_sends(&e.client, "<presence/>"));
+    PEER_OK(&e.server, peer_expects(&e.server, "<presence/>"));
+    end(&e);
+    box_done(b);
+}
+
+/* The same for a client that has TLS: never in clear behind its back. */
+static void test_no_downgrade(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "auto", "auto");
+    PEER_OK(&e.client, peer_send(&e.client, "", 0));
+    SSL *ssl = SSL_new(e.client_ctx); /* its first flight only */
+    BIO *out = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
+    char hello[4096];
+    SSL_set_bio(ssl, in, out);
+    SSL_set_connect_state(ssl);
+    SSL_set_tlsext_host_name(ssl, DOMAIN);
+    SSL_do_handshake(ssl);
+    int n = BIO_read(out, hello, sizeof hello);
+    assert_true(n > 0);
+    PEER_OK(&e.client, peer_send(&e.client, hello, (size_t)n));
+    SSL_free(ssl);
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
+    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
+    PEER_OK(&e.server, peer_expect_end(&e.server));
+    peer_close(&e.client);
+    run_says(e.proxy, "offers no STARTTLS");
+    end(&e);
+    assert_verdict(b, "no-tls");
+    box_done(b);
+}
+
+/* A client of direct TLS hears in its TLS that there is no server. */
+static void test_unreachable(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "auto", "direct");
+    close(e.listener);
+    PEER_OK(&e.client, peer_tls_connect(&e.client, e.client_ctx, DOMAIN));
+    rest_has(&e.client, "<remote-connection-failed ");
+    e.listener = peer_listen(&(int){0});
+    end(&e);
+    assert_verdict(b, "unreachable");
+    box_done(b);
+}
+
+/* And that the server's certificate is not valid: the server hears nothing of it. */
+static void test_bad_certificate(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "auto", "direct");
+    SSL_CTX_free(e.server_ctx);
+    e.server_ctx = pki_server(&b->pki, LEAF_WRONG_NAME, 0);
+    const struct login_end c = {&e.client, direct_client, e.client_ctx};
+    const struct login_end s = {&e.server, direct_server, e.server_ctx};
+    assert_int_equal(login_pair(&c, &s, e.listener), -1);
+    end(&e);
+    assert_verdict(b, "certificate");
+    box_done(b);
+}
+
+static void test_required(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "required", "auto");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expects(&e.server, STREAM_HEADER));
+    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_BOTH));
+    PEER_OK(&e.client, peer_expects(&e.client, SERVER_HEADER));
+    PEER_OK(&e.client, peer_sends(&e.client, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+                                             "mechanism='PLAIN'>AGEAYg==</auth>"));
+    rest_has(&e.client, POLICY);
+    end(&e);
+    assert_verdict(b, "no-tls");
+    box_done(b);
+}
+
+/* CVE-2011-0411's kind, where the STARTTLS is ours. */
+static void test_injected(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "auto", "off");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.client, peer_expects(&e.client, OUR_OFFER));
+    PEER_OK(&e.client, peer_sends(&e.client, STARTTLS "<iq id='evil'/>"));
+    rest_has(&e.client, "");
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expect_end(&e.server));
+    end(&e);
+    assert_verdict(b, "data-behind-starttls");
+    box_done(b);
+}
+
+/* A row is one test: its state is the box, which has the row. */
+static int setup_row(void **state)
+{
+    const void *row = *state;
+    int err = box_setup(state);
+
+    if (!err)
+        ((struct box *)*state)->row = row;
+    return err;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, box_setup, box_teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest others[] = {
+        TEST(test_none_offered), TEST(test_no_downgrade), TEST(test_unreachable),
+        TEST(test_bad_certificate), TEST(test_required), TEST(test_injected),
+    };
+    struct CMUnitTest tests[2 * ROWS + sizeof others / sizeof *others];
+    size_t n = 0;
+
+    for (size_t i = 0; i < ROWS; i++) {
+        tests[n++] = (struct CMUnitTest){rows[i].name, test_login, setup_row, box_teardown,
+                                         (void *)(uintptr_t)&rows[i]};
+        tests[n++] = (struct CMUnitTest){rows[i].name, test_bytes, setup_row, box_teardown,
+                                         (void *)(uintptr_t)&rows[i]};
+    }
+    memcpy(tests + n, others, sizeof others);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
