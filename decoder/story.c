@@ -7,6 +7,7 @@
 
 #include "labels.h"
 
+#define UNBOUND    "channel binding cannot pass" /* in the reasons of edits (proxy/features.c) */
 #define QUIET_US 3000000 /* nobody spoke for so long before the end: worth saying */
 
 /* ---- values ---- */
@@ -392,8 +393,11 @@ static void violation(struct story *s, const struct event *ev)
 /* That a stream's features were edited is worth knowing, that white space was is not. */
 static void edited(struct story *s, const struct event *ev)
 {
-    if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last))
+    if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last)) {
         story_set(s, "edit", ev->u.edit.reason);
+        if (strstr(ev->u.edit.reason, UNBOUND))
+            story_set(s, "edit.binding", ev->u.edit.reason);
+    }
 }
 
 static void seconds(char *out, size_t size, int64_t us)
@@ -469,7 +473,7 @@ static const char *const own_keys[] = {
     "tls.client", "tls.client.error", "tls.client.version", "tls.server", "tls.server.error",
     "tls.server.version", "tls.server.verify", "certificate.client", "certificate.client.asked",
     "certificate.shown", "certificate.asked", "violation", "violation.text", "violation.side",
-    "violation.detail", "edit", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
+    "violation.detail", "edit", "edit.binding", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
     "unanswered", "quiet", "login.time", "last", "last.words",
     "last.by",
