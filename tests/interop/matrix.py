@@ -50,7 +50,7 @@ WAYS = {"auto": (),  # the default
 OPTIONS = {("ejabberd", "gloox"): ("zlib",)}
 QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), ("ejabberd", "gloox", "STARTTLS", "1.2")}
 # What must stand in a cell, and not only where it does without xmpptap.
-MUST = {}
+MUST = {("ejabberd", "gloox", "STARTTLS", version, "auto"): "ok zlib" for version in ("1.2", "1.3")}
 # The verdicts that can be true here: there is nothing wrong with a server or a password.
 CAUSES = {"sasl.channel-binding", "sasl.gs2-y", "sasl.downgrade", "mechanisms.none-in-common"}
 
