@@ -54,7 +54,7 @@ struct event_request {
 struct event_session {
     const char *client;   /* address:port of the client */
     const char *listen;   /* address:port it connected to */
-    const char *upstream; /* the upstream as the user gave it */
+    const char *upstream; /* the upstream as the user gave it; none: the domain asked for, or "" */
     const char *secrets;  /* "redact" or "keep" */
     const char *program;  /* "xmpptap 0.1.0" */
 };
@@ -115,6 +115,8 @@ struct event_end {
     const char *phase;       /* "tls-handshake", "sasl", ... : where the session stood */
     const char *detail;      /* what exactly, and what to do next; may be empty */
     const char *account;     /* bare JID if known, else the domain, else "" */
+    const char *server;      /* "ADDR:PORT" that was dialled, "" if nobody was reached */
+    const char *server_name; /* the host that this is an address of, "" where none was looked up */
     int64_t duration_us;
     const char *verdict;     /* its id in decoder/verdicts.def; "" if none was given */
     const char *sentence;    /* the verdict in words: cause and cure */

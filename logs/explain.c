@@ -304,7 +304,7 @@ static void print_head(struct buf *b, const struct explain *x)
     put_captured(b, ", %s", when);
     put_captured(b, *x->account ? ", %s" : "%s", x->account);
     put_captured(b, ", %s", x->client);
-    put_captured(b, " -> %s", x->upstream);
+    put_captured(b, *x->upstream ? " -> %s" : "%s", x->upstream);
     if (buf_str(b, "\n\n   time  waiting for       when                        what\n"))
         return;
 }

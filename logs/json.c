@@ -330,6 +330,8 @@ static void put_end(struct line *l, const struct event_end *end)
     put_text(l, "phase", end->phase);
     put_text(l, "detail", end->detail);
     put_text(l, "account", end->account);
+    put_text(l, "server", end->server);
+    put_text(l, "server_name", end->server_name);
     put_us(l, "duration_us", end->duration_us);
     put_text(l, "verdict", end->verdict);
     put_text(l, "sentence", end->sentence);

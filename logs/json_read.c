@@ -266,6 +266,8 @@ static void read_end(struct fields *f, struct event_end *end)
     end->phase = text(f, "phase");
     end->detail = text(f, "detail");
     end->account = text(f, "account");
+    end->server = text(f, "server");
+    end->server_name = text(f, "server_name");
     end->duration_us = number(f, "duration_us");
     end->verdict = text(f, "verdict");
     end->sentence = text(f, "sentence");

@@ -119,6 +119,7 @@ static void put_end(struct text *x, const struct event_end *end, bool verbose)
     if (verbose) {
         uint64_t ms = end->duration_us > 0 ? (uint64_t)end->duration_us / 1000 : 0;
         put_fact(x, "account", end->account);
+        put_fact(x, "server", end->server);
         text_put(x, ", after %" PRIu64 ".%03u s", ms / 1000, (unsigned)(ms % 1000));
         for (int dir = 0; dir < 2; dir++) {
             const struct event_count *count = &end->count[dir];

@@ -83,6 +83,8 @@ static size_t mark_strings(struct mark *m, const char **at[STRINGS_MAX])
         at[n++] = &m->u.end.phase;
         at[n++] = &m->u.end.detail;
         at[n++] = &m->u.end.account;
+        at[n++] = &m->u.end.server;
+        at[n++] = &m->u.end.server_name;
         break;
     case MARK_RESTART:
     case MARK_BOUND:

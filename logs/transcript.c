@@ -107,7 +107,8 @@ static void session_facts(struct session *s, const struct event_session *facts)
 
     s->secrets = facts->secrets && strcmp(facts->secrets, "keep") == 0;
     buf_init(&title, TITLE_MAX);
-    if (buf_printf(&title, " %s -> %s", facts->client, facts->upstream) || buf_add(&title, "", 1)) {
+    if (buf_printf(&title, *facts->upstream ? " %s -> %s" : " %s%s", facts->client,
+                   facts->upstream) || buf_add(&title, "", 1)) {
         buf_free(&title);
         return;
     }

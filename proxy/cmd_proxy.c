@@ -14,6 +14,10 @@ static const struct option_row rows[] = {
     {0, "transparent", "redirect|tproxy|tproxy-spoof", OPTION_OPTIONAL, AT(proxy.transparent),
      "clients that a firewall sends here (default redirect); without UPSTREAM, each goes on to "
      "where it was going"},
+    {0, "client-tls", "auto|off|required", OPTION_CHOICE, AT(proxy.client_tls),
+     "offer the client TLS as the server does, never, or refuse it without (default auto)"},
+    {0, "server-tls", "auto|starttls|direct|off", OPTION_CHOICE, AT(proxy.server_tls),
+     "how to speak TLS to the server (default auto: as UPSTREAM says, and as the client does)"},
     {0, "accept-proxy-protocol", "CIDR", OPTION_STRINGS, AT(balancers),
      "load balancers there say whose connection it is; repeatable"},
     {0, "send-proxy-protocol", "v2|v1", OPTION_OPTIONAL, AT(proxy.send_header),
@@ -59,6 +63,18 @@ static const struct option_row rows[] = {
      "for reaching the server (default 10)"},
     {0, "handshake-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.handshake_s),
      "for each TLS handshake (default 15)"},
+    {0, "negotiation-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.negotiation_s),
+     "for the whole login, people's typing included (default 300)"},
+    {0, "idle-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.idle_s),
+     "end a session in which nobody says anything for so long (default: none)"},
+    {0, "close-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.close_s),
+     "for one side to end when the other has (default 30)"},
+    {0, "wait-bytes", "SIZE", OPTION_BYTES, AT(proxy.wait_bytes),
+     "what may wait for the server or an answer of its, then the source does (default 64k)"},
+    {0, "item-bytes", "SIZE", OPTION_BYTES, AT(proxy.item_bytes),
+     "the longest item that is read before it is sent on, in a login (default 256k)"},
+    {0, "queue-bytes", "SIZE", OPTION_BYTES, AT(queue_bytes),
+     "what may wait to be recorded (default 32m)"},
     {0}};
 
 static int run_proxy(const struct command *c, struct capture_options *o, const char *upstream)
@@ -115,7 +131,7 @@ static int check_keys(const struct command *c, const struct proxy_options *o)
 
 static int run(int argc, char **argv, const struct command *c)
 {
-    struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
+    struct capture_options o = {.proxy = {PROXY_DEFAULTS}};
     int rest, status;
 
     status = options_parse(c, argc, argv, &o, &rest);
@@ -139,7 +155,8 @@ static int run(int argc, char **argv, const struct command *c)
 
 const struct command cmd_proxy = {
     "proxy", "[OPTIONS] [DOMAIN|tcp://HOST:PORT|tls://HOST:PORT|builtin:]",
-    "stand between clients and a server: UPSTREAM's, or that of the domain a client asks for", rows, run,
+    "stand between clients and a server: UPSTREAM's, or that of the domain a client asks for",
+    rows, run,
 };
 
 const struct command cmd_serve = {

@@ -6,7 +6,8 @@
 
 #include "facts.h"
 
-#define SHARE 3 /* of the whole limit, for what must not use it up */
+#define SHOWN 90 /* of a name, in a sentence that must not be cut */
+#define SHARE 3  /* of the whole limit, for what must not use it up */
 
 enum { XMPPS, XMPP, SETS };
 
@@ -21,7 +22,8 @@ struct dial {
     unsigned share_ms;
     char domain[SRV_NAME];           /* whose SRV records are asked for; "" without */
     struct question *asked[SETS];
-    bool refused[SETS], unanswered[SETS];
+    bool refused[SETS];
+    const char *unanswered;          /* why one of them has no answer; static */
     struct srv *srv;                 /* owned: the targets, in order */
     size_t n, next;
     struct race *race;               /* owned; NULL unless one is under way */
@@ -30,6 +32,7 @@ struct dial {
     char tried[DIAL_TRIED_MAX];      /* the targets that failed */
     uv_timer_t timer;                /* a target's or the look-ups' share; or: fail in a moment */
     struct error failure;            /* for that */
+    const char *cure;                /* static */
 };
 
 static void next_target(struct dial *d);
@@ -48,13 +51,13 @@ static void add(char out[DIAL_TRIED_MAX], const char *text)
         memcpy(out + DIAL_TRIED_MAX - sizeof cut, cut, sizeof cut);
 }
 
-static bool is_literal(const struct dial *d)
+bool dial_by_name(const struct dial *d)
 {
     struct sockaddr_storage a;
 
-    return d->address.ss_family != AF_UNSPEC ||
-           uv_ip6_addr(d->target.host, 1, (struct sockaddr_in6 *)&a) == 0 ||
-           uv_ip4_addr(d->target.host, 1, (struct sockaddr_in *)&a) == 0;
+    return d->address.ss_family == AF_UNSPEC &&
+           uv_ip6_addr(d->target.host, 1, (struct sockaddr_in6 *)&a) != 0 &&
+           uv_ip4_addr(d->target.host, 1, (struct sockaddr_in *)&a) != 0;
 }
 
 /* "HOST:PORT (`why`)"; of an address only what is said of it. */
@@ -62,10 +65,10 @@ static void add_target(const struct dial *d, char out[DIAL_TRIED_MAX], const cha
 {
     char text[SRV_NAME + DIAL_TRIED_MAX + 16];
 
-    if (is_literal(d))
-        snprintf(text, sizeof text, "%s", why);
-    else
+    if (dial_by_name(d))
         snprintf(text, sizeof text, "%s:%u (%s)", d->target.host, d->target.port, why);
+    else
+        snprintf(text, sizeof text, "%s", why);
     add(out, text);
 }
 
@@ -81,7 +84,7 @@ const char *dial_tried(const struct dial *d, char out[DIAL_TRIED_MAX])
     return out;
 }
 
-static void fail(struct dial *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void fail(struct dial *d, enum error_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 static void on_fail(uv_timer_t *timer)
 {
@@ -91,12 +94,12 @@ static void on_fail(uv_timer_t *timer)
 }
 
 /* In a moment: not inside the call that began it. */
-static void fail(struct dial *d, const char *fmt, ...)
+static void fail(struct dial *d, enum error_code code, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
-    d->failure.code = ERR_UNREACHABLE;
+    d->failure.code = code;
     vsnprintf(d->failure.detail, sizeof d->failure.detail, fmt, ap);
     va_end(ap);
     uv_timer_start(&d->timer, on_fail, 0, 0);
@@ -143,9 +146,11 @@ static void on_lost(void *arg, enum race_end end)
 
     end_race(d, NULL);
     if (end == RACE_LOOP)
-        fail(d, "%s; this would be a loop to xmpptap itself; give another UPSTREAM", d->tried);
+        fail(d, ERR_LOOP, "%s; this would be a loop to xmpptap itself; give another UPSTREAM",
+             d->tried);
     else if (end == RACE_NO_NAME && domains_own && d->n == 1)
-        fail(d, "the domain %s does not exist; is its name right?", d->domain);
+        fail(d, ERR_UNREACHABLE, "the domain %.*s does not exist; is its name right?", SHOWN,
+             d->domain);
     else
         next_target(d);
 }
@@ -156,7 +161,7 @@ static void next_target(struct dial *d)
     const struct srv *s = &d->srv[d->next];
 
     if (d->next == d->n) {
-        fail(d, "%s; is it running, and is UPSTREAM right?", d->tried);
+        fail(d, ERR_UNREACHABLE, "%s; %s", d->tried, d->cure);
         return;
     }
     d->next++;
@@ -166,7 +171,7 @@ static void next_target(struct dial *d)
                          d->address.ss_family == AF_UNSPEC ? NULL : &d->address, s->host, s->port,
                          &user, d);
     if (!d->race)
-        fail(d, "out of memory");
+        fail(d, ERR_NOMEM, "out of memory");
     else if (d->next < d->n)
         uv_timer_start(&d->timer, on_share_used, d->share_ms, 0);
 }
@@ -218,14 +223,19 @@ static void begin(struct dial *d)
     uv_timer_stop(&d->timer);
     srv_order(d->srv, d->n, random_number, NULL);
     if (d->n == 0 && d->refused[XMPP]) {
-        fail(d, "the domain %s offers no XMPP client service, its SRV record says (its target is "
-             "\".\"); give another UPSTREAM, such as tcp://HOST:PORT", d->domain);
+        fail(d, ERR_UNREACHABLE, "the domain %.*s offers no XMPP client service, its SRV record "
+             "says (the target is \".\"); give another UPSTREAM, such as tcp://HOST:PORT", SHOWN,
+             d->domain);
         return;
     }
-    if (d->n == 0 && d->unanswered[XMPP])
-        add(d->tried, "its SRV records were not found, the resolver failed");
+    if (d->n == 0 && d->unanswered) {
+        char why[DIAL_TRIED_MAX];
+
+        snprintf(why, sizeof why, "no SRV records: %s", d->unanswered);
+        add(d->tried, why);
+    }
     if (d->n == 0 && !add_host(d, d->domain, UPSTREAM_PORT, false))
-        fail(d, "out of memory");
+        fail(d, ERR_NOMEM, "out of memory");
     else
         next_target(d);
 }
@@ -236,13 +246,14 @@ static void on_srv(struct dial *d, int set, const struct answer *a)
     size_t n;
 
     d->asked[set] = NULL;
-    d->unanswered[set] = a->kind == ANSWER_FAILED;
+    if (a->kind == ANSWER_FAILED)
+        d->unanswered = a->why;
     if (a->kind == ANSWER_FOUND) {
         d->refused[set] = srv_refused(a->srv, a->n);
         memcpy(s, a->srv, a->n * sizeof *s);
         n = srv_usable(s, a->n);
         if (!add_targets(d, s, n)) {
-            fail(d, "out of memory");
+            fail(d, ERR_NOMEM, "out of memory");
             return;
         }
     }
@@ -266,7 +277,8 @@ static void on_no_srv(uv_timer_t *timer)
     struct dial *d = timer->data;
 
     for (int i = 0; i < SETS; i++) {
-        d->unanswered[i] |= d->asked[i] != NULL;
+        if (d->asked[i])
+            d->unanswered = "the resolver does not answer";
         question_drop(d->asked[i]);
         d->asked[i] = NULL;
     }
@@ -297,8 +309,8 @@ static bool ask_domain(struct dial *d, const char *domain)
     if (n && ascii[n - 1] == '.')
         ascii[--n] = '\0';
     if (n == 0 || n >= sizeof d->domain - 32) { /* the service's name stands before it */
-        fail(d, "%.60s%s is no domain that can be looked up; give UPSTREAM", domain,
-             strlen(domain) > 60 ? "..." : "");
+        fail(d, ERR_UNREACHABLE, "%.*s is no domain that can be looked up; give UPSTREAM", SHOWN,
+             domain);
         return true;
     }
     memcpy(d->domain, ascii, n + 1);
@@ -327,8 +339,8 @@ static bool plan(struct dial *d, const struct dial_options *o)
         break;
     case UPSTREAM_ADDRESS:
         d->address = u->address;
-        address_text(&u->address, name, sizeof name);
-        if (!add_host(d, name, 0, false))
+        address_host(&u->address, name, sizeof name);
+        if (!add_host(d, name, (uint16_t)address_port(&u->address), false))
             return false;
         break;
     case UPSTREAM_BUILTIN:
@@ -336,6 +348,20 @@ static bool plan(struct dial *d, const struct dial_options *o)
     }
     next_target(d);
     return true;
+}
+
+static const char *const cures[] = {
+    [UPSTREAM_ASKED] = "is it running? UPSTREAM can say where else it is",
+    [UPSTREAM_DOMAIN] = "is it running, and is UPSTREAM right?",
+    [UPSTREAM_TCP] = "is it running, and is UPSTREAM right?",
+    [UPSTREAM_TLS] = "is it running, and is UPSTREAM right?",
+    [UPSTREAM_BUILTIN] = "",
+    [UPSTREAM_ADDRESS] = "is it running, and can this machine reach it?",
+};
+
+const char *dial_cure(const struct dial *d)
+{
+    return d->cure;
 }
 
 struct dial *dial_start(uv_loop_t *loop, const struct dial_options *o,
@@ -351,6 +377,7 @@ struct dial *dial_start(uv_loop_t *loop, const struct dial_options *o,
     d->arg = arg;
     d->socket = o->socket;
     d->share_ms = o->limit_ms / SHARE;
+    d->cure = cures[o->upstream->kind];
     uv_timer_init(loop, &d->timer);
     d->timer.data = d;
     if (!plan(d, o)) {

@@ -31,8 +31,8 @@ struct dial_target {
 
 struct dial_user {
     void (*connected)(void *arg, uv_tcp_t *handle); /* takes it: close it, then free() */
-    void (*failed)(void *arg, const struct error *e); /* ERR_UNREACHABLE; names what was tried, and
-                                                       * what to do */
+    void (*failed)(void *arg, const struct error *e); /* ERR_UNREACHABLE, ERR_LOOP: what was
+                                                       * tried, and what to do */
 };
 
 struct dial;
@@ -40,6 +40,9 @@ struct dial;
 /* `user` for ever. NULL without memory. Returns owned. */
 struct dial *dial_start(uv_loop_t *loop, const struct dial_options *o,
                         const struct dial_user *user, void *arg);
+
+/* The target's host was looked up: it is no address. */
+bool dial_by_name(const struct dial *d);
 
 /* What it is connected to was of no use, because of `why`: on with the next target, and
  * `connected` or `failed` follows. False if there is none: nothing has changed. */
@@ -50,6 +53,9 @@ void dial_free(struct dial *d);
 
 /* The target being tried, or connected to. Borrowed. */
 const struct dial_target *dial_target(const struct dial *d);
+
+/* What to do when it fails, in words. Borrowed for ever. */
+const char *dial_cure(const struct dial *d);
 
 /* What was tried so far and what is under way, in words. Returns `out`. */
 const char *dial_tried(const struct dial *d, char out[DIAL_TRIED_MAX]);

@@ -35,7 +35,7 @@ static unsigned wishes(const struct session *s)
 {
     const struct proxy_options *o = s->proxy->options;
 
-    return bindings(s) | (o->strip_compression ? FEATURES_NO_COMPRESSION : 0);
+    return s->gate.wishes | bindings(s) | (o->strip_compression ? FEATURES_NO_COMPRESSION : 0);
 }
 
 bool editing_features(void *arg, struct reader_stream *st, const char *p, size_t n,

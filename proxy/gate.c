@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define READ_BYTES    (192u << 10) /* more than one read brings */
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record (RFC 8446 §5.1) */
 
 /* What an item is to the gate. */
@@ -164,6 +165,15 @@ static void step_aside(struct gate *g, enum dir dir, const struct error *e)
         g->user->aside(g->arg, dir, e);
 }
 
+static void edit(struct gate *g, enum dir dir, size_t n, const char *sent, size_t sent_len,
+                 const char *reason)
+{
+    const char *p = bytes(&g->way[dir]);
+
+    drop(&g->way[dir], n);
+    g->user->edit(g->arg, dir, p, n, sent, sent_len, reason);
+}
+
 /* The direction's bytes, for a user that may come back to this gate while it reads them. */
 static struct buf take(struct gate_way *w, size_t *at)
 {
@@ -233,7 +243,7 @@ static void restart(struct gate *g, enum label_phase phase)
 {
     struct scan_limits limits = scan_default_limits;
 
-    limits.item_bytes = GATE_ITEM_BYTES;
+    limits.item_bytes = g->item_max;
     for (int i = 0; i < 2; i++) {
         scan_init(&g->way[i].scan, &limits);
         g->way[i].scanned = 0;
@@ -271,6 +281,7 @@ static void stanza(struct gate *g, enum dir dir, size_t n)
     last(g, dir, n);
 }
 
+/* Features that something is to be negotiated with: as they came, or as they are wished. */
 static void pass_features(struct gate *g, enum dir dir, size_t n)
 {
     struct gate_way *w = &g->way[dir];
@@ -350,6 +361,14 @@ static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n
     return err;
 }
 
+/* The client says something else than <starttls/>, and must have TLS. */
+static bool is_insecure(const struct gate *g, enum dir dir, enum scan_what what,
+                        enum item_kind kind)
+{
+    return g->wishes & FEATURES_REQUIRE_STARTTLS && !g->secured && dir == DIR_C2S &&
+           what == SCAN_ITEM && kind != ITEM_STARTTLS;
+}
+
 static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
 {
     enum item_kind kind;
@@ -359,8 +378,21 @@ static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t 
         step_aside(g, dir, &e);
         return;
     }
+    if (is_insecure(g, dir, what, kind)) {
+        const char *p = bytes(&g->way[dir]);
+
+        drop(&g->way[dir], n);
+        g->stopped = true;
+        g->user->insecure(g->arg, p, n);
+        return;
+    }
     if (kind == ITEM_STARTTLS && g->secured) /* the server will refuse it */
         kind = ITEM_OTHER;
+    if (kind == ITEM_HEADER && dir == DIR_C2S && g->skip_header) {
+        g->skip_header = false;
+        edit(g, dir, n, "", 0, "xmpptap has opened the stream with the server already");
+        return;
+    }
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (steps[i].phase == g->phase && steps[i].dir == dir && steps[i].kind == kind) {
             steps[i].act(g, dir, n);
@@ -494,16 +526,23 @@ static void run(struct gate *g)
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg)
 {
+    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
+    for (int i = 0; i < 2; i++)
+        reader_stream_init(&g->way[i].stream);
+    gate_caps(g, GATE_ITEM_BYTES, GATE_HELD_BYTES);
+}
+
+void gate_caps(struct gate *g, size_t item_max, size_t held_max)
+{
     struct scan_limits limits = scan_default_limits;
 
-    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
-    limits.item_bytes = GATE_ITEM_BYTES;
-    buf_init(&g->proceed, GATE_ITEM_BYTES);
+    g->item_max = limits.item_bytes = item_max;
+    g->held_max = held_max;
+    buf_init(&g->proceed, item_max);
     for (int i = 0; i < 2; i++) {
         scan_init(&g->way[i].scan, &limits);
-        reader_stream_init(&g->way[i].stream);
         /* An item, and one read more: its source pauses before that (gate_blocked). */
-        buf_init(&g->way[i].in, GATE_ITEM_BYTES + 4 * GATE_HELD_BYTES);
+        buf_init(&g->way[i].in, item_max + held_max + READ_BYTES);
     }
 }
 
@@ -564,6 +603,25 @@ void gate_eof(struct gate *g, enum dir dir)
         pass(g, dir, left(&g->way[dir]));
 }
 
+void gate_ask(struct gate *g, const char *domain)
+{
+    snprintf(g->domain, sizeof g->domain, "%s", domain);
+    g->peeked = true;
+}
+
+void gate_skip_header(struct gate *g)
+{
+    g->skip_header = true;
+}
+
+void gate_take(struct gate *g, enum dir dir, struct buf *out)
+{
+    size_t at;
+
+    *out = take(&g->way[dir], &at);
+    buf_drop(out, at);
+}
+
 void gate_open(struct gate *g)
 {
     g->open = true;
@@ -590,7 +648,7 @@ bool gate_blocked(const struct gate *g, enum dir dir)
 {
     bool waits = !g->open || held(g, dir) || before_tls(g, dir);
 
-    return waits && left(&g->way[dir]) >= GATE_HELD_BYTES;
+    return waits && left(&g->way[dir]) >= g->held_max;
 }
 
 const char *gate_waiting(const struct gate *g, enum dir dir, size_t *n)

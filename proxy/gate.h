@@ -12,6 +12,7 @@
 #include "../decoder/decoder.h"
 #include "features.h"
 
+/* The caps, unless gate_caps() sets others. */
 #define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
 #define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
 
@@ -36,6 +37,8 @@ struct gate_user {
     void (*secure_client)(void *arg, const char *p, size_t n);
     /* Plaintext behind <starttls/>: record it as a violation and end the session. */
     void (*refuse)(void *arg, const char *p, size_t n);
+    /* The client went on without TLS, which it must have: record `p`, tell it, end the session. */
+    void (*insecure)(void *arg, const char *p, size_t n);
     /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
 };
@@ -66,19 +69,32 @@ struct gate {
     bool peeked;           /* the client's first header was seen */
     bool open;             /* the server's leg stands */
     bool secured;          /* TLS was negotiated */
+    unsigned wishes;       /* of STARTTLS, enum features_wish: what the client is not to see as it
+                            * came; FEATURES_REQUIRE_STARTTLS: it gets no further without */
+    bool skip_header;      /* gate_skip_header() */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];
     struct buf proceed;    /* held back until the server's leg is secured */
+    size_t item_max, held_max; /* bytes */
     char domain[1024];     /* the `to` of the client's last header, "" before it */
 };
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg);
+/* Before the first byte: other caps. */
+void gate_caps(struct gate *g, size_t item_max, size_t held_max);
 void gate_free(struct gate *g);
 void gate_stop(struct gate *g); /* call nobody any more */
 
 /* Bytes received. ERR_NOMEM: end the session. */
 int gate_input(struct gate *g, enum dir dir, const char *p, size_t n) MUST_CHECK;
+
+/* Before it is open. The client asks for this domain (SNI), "": for none. */
+void gate_ask(struct gate *g, const char *domain);
+/* The client's next header is not sent on: somebody has opened the stream with the server. */
+void gate_skip_header(struct gate *g);
+/* What waits of `dir`, to `out`, which is then the caller's. */
+void gate_take(struct gate *g, enum dir dir, struct buf *out);
 
 void gate_open(struct gate *g);           /* the server's leg stands: what waited goes on */
 void gate_eof(struct gate *g, enum dir dir); /* no more will come: what waits goes on as it is */

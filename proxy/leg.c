@@ -25,30 +25,22 @@ int leg_dial(struct leg *l, const struct dial_options *o)
     return begin(l, tcp_dial(l, o));
 }
 
-static struct dial *dialler(const struct leg *l)
+const struct dial *leg_dialler(const struct leg *l)
 {
     return l->bottom && !layer_is_inproc(l->bottom) ? tcp_dialler(l->bottom) : NULL;
 }
 
 const struct dial_target *leg_dialled(const struct leg *l)
 {
-    const struct dial *d = dialler(l);
+    const struct dial *d = leg_dialler(l);
 
     return d ? dial_target(d) : NULL;
-}
-
-const char *leg_tried(const struct leg *l, char out[DIAL_TRIED_MAX])
-{
-    const struct dial *d = dialler(l);
-
-    out[0] = '\0';
-    return d ? dial_tried(d, out) : out;
 }
 
 /* One of the layers may be on the stack calling upward: they are freed with the leg. */
 bool leg_redial(struct leg *l, const char *why)
 {
-    if (!dialler(l) || l->closing || l->shut || !tcp_redial(l->bottom, why))
+    if (!leg_dialler(l) || l->closing || l->shut || !tcp_redial(l->bottom, why))
         return false;
     while (l->top != l->bottom) {
         struct layer *y = l->top;

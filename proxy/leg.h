@@ -63,8 +63,8 @@ const struct dial_target *leg_dialled(const struct leg *l);
  * left or it was not dialled: nothing has changed. */
 bool leg_redial(struct leg *l, const char *why);
 
-/* What dialling has tried and what is under way, in words; "" if it was not dialled. */
-const char *leg_tried(const struct leg *l, char out[DIAL_TRIED_MAX]);
+/* The dial under the leg; NULL unless it was dialled. Borrowed. */
+const struct dial *leg_dialler(const struct leg *l);
 
 /* Puts TLS on top; the handshake begins (client role) or waits for the peer. Takes `ssl`, also on
  * failure (ERR_NOMEM). The embedded server takes no TLS from us: `ssl` NULL, `secured` follows. */
@@ -128,7 +128,7 @@ void leg_closed(struct leg *l);      /* the bottom is gone */
 /* tcp.c, inproc.c, tls.c. Return owned by the leg, NULL without memory (or on failure). */
 struct layer *tcp_accept(struct leg *l, uv_stream_t *listener);
 struct layer *tcp_dial(struct leg *l, const struct dial_options *o);
-struct dial *tcp_dialler(const struct layer *y);         /* NULL: it was accepted */
+const struct dial *tcp_dialler(const struct layer *y);   /* NULL: it was accepted */
 bool tcp_redial(struct layer *y, const char *why);
 struct layer *inproc_new(struct leg *l, const struct server_options *o);
 struct layer *tls_new(struct leg *l, SSL *ssl);

@@ -133,7 +133,7 @@ static void on_connect(uv_connect_t *req, int status)
     } else {
         uv_close((uv_handle_t *)a->handle, on_handle_closed);
         note(r->tried, sizeof r->tried, &a->to,
-             status ? uv_strerror(status) : "that is xmpptap itself");
+             status ? uv_strerror(status) : "our own listener");
         if (status)
             next_attempt(r);
         else

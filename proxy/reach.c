@@ -1,17 +1,15 @@
 #include "reach.h"
 
+#include <string.h>
+
 #include "../logs/message.h"
 #include "door.h"
 #include "listen.h"
 #include "server/server.h"
 
-#define NO_DOMAIN "the client has named no domain, and no UPSTREAM was given; give one"
-
-void reach_failed(struct session *s, const char *condition, const char *detail)
+void reach_tell(struct session *s, const char *condition, const struct error *e)
 {
     static const char reason[] = "no server could be reached";
-    const char *text = s->upstream->text;
-    const char *name = *text ? text : s->gate.domain;
     struct buf b;
     size_t n;
     const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
@@ -20,32 +18,49 @@ void reach_failed(struct session *s, const char *condition, const char *detail)
     buf_init(&b, 16u << 10);
     err = door_unreachable(&b, s->gate.domain, condition);
     gate_stop(&s->gate);
-    session_edit(s, DIR_C2S, p, n, "", 0, reason);
+    if (n)
+        session_edit(s, DIR_C2S, p, n, "", 0, reason);
     if (!err)
         session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
     buf_free(&b);
     gate_free(&s->gate); /* it was recorded just now, and not sent */
     s->gone[SIDE_SERVER] = true;
+    session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
+}
+
+void reach_failed(struct session *s, const char *condition, const struct error *e)
+{
+    const char *text = s->upstream->text;
+    const char *name = *text ? text : s->gate.domain;
+    struct error named;
+
     if (*name)
-        session_close(s, SIDE_PROXY, ERR_UNREACHABLE, "the server %.90s cannot be reached: %s",
-                      name, detail);
-    else
-        session_close(s, SIDE_PROXY, ERR_UNREACHABLE, "%s", detail);
+        error_set(&named, e->code, "the server %.90s cannot be reached: %s", name, e->detail);
+    entry_refuse(s, condition, *name ? &named : e);
+}
+
+static void no_domain(struct session *s)
+{
+    struct error e;
+
+    error_set(&e, ERR_UNREACHABLE, "the client has named no domain, and no UPSTREAM was given; "
+              "give one");
+    reach_failed(s, REACH_NO_DOMAIN, &e);
 }
 
 void reach_timeout(struct session *s)
 {
     char tried[DIAL_TRIED_MAX];
+    const struct dial *d = leg_dialler(SERVER(s));
     struct error e;
 
-    if (!SERVER(s)->bottom) {
-        reach_failed(s, REACH_NO_DOMAIN, NO_DOMAIN);
+    if (!d) {
+        no_domain(s);
         return;
     }
-    leg_tried(SERVER(s), tried);
-    error_set(&e, ERR_UNREACHABLE, "no answer within --connect-timeout (%u s)%s%s; is it running, "
-              "and is UPSTREAM right?", s->proxy->options->connect_s, *tried ? ": " : "", tried);
-    reach_failed(s, REACH_FAILED, e.detail);
+    error_set(&e, ERR_UNREACHABLE, "no answer within --connect-timeout (%u s): %s; %s",
+              s->proxy->options->connect_s, dial_tried(d, tried), dial_cure(d));
+    reach_failed(s, REACH_FAILED, &e);
 }
 
 static void begin(struct session *s)
@@ -56,7 +71,8 @@ static void begin(struct session *s)
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,
         .domain = s->gate.domain,
-        .socket = {.loops = listen_loops, .loops_arg = s->proxy},
+        .socket = {.source = arrival_source(&s->arrival), .spoof = true, .loops = listen_loops,
+                   .loops_arg = s->proxy},
         .limit_ms = po->connect_s * 1000,
     };
 
@@ -67,21 +83,36 @@ static void begin(struct session *s)
 
 void reach_server(struct session *s)
 {
-    if (s->closing || SERVER(s)->bottom)
+    if (s->closing || SERVER(s)->bottom || !entry_known(s))
         return;
     if (s->upstream->kind != UPSTREAM_ASKED || *s->gate.domain)
         begin(s);
     else if (s->gate.peeked || s->eof[SIDE_CLIENT])
-        reach_failed(s, REACH_NO_DOMAIN, NO_DOMAIN);
+        no_domain(s);
     else if (s->wait != WAIT_CONNECT)
         session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
 }
 
 void reach_up(struct session *s)
 {
+    const struct dial *d = leg_dialler(SERVER(s));
     const struct dial_target *t = leg_dialled(SERVER(s));
+    bool named = d && dial_by_name(d);
+    socklen_t len = sizeof s->own;
 
-    if (t)
+    getsockname(leg_fd(SERVER(s)), (struct sockaddr *)&s->own, &len);
+    if (d)
         message(LEVEL_INFO, PAIRS("session", s->id, "side", "server", "addr", t->address),
-                "connected to %s port %u%s", t->host, t->port, t->direct_tls ? ", direct TLS" : "");
+                "connected to %s%s%s", named ? t->host : t->address,
+                named ? strrchr(t->address, ':') : "", t->direct_tls ? ", direct TLS" : "");
+}
+
+void reach_end(const struct session *s, struct event_end *end)
+{
+    const struct dial *d = leg_dialler(SERVER(s));
+
+    if (!d || !*dial_target(d)->address)
+        return;
+    end->server = dial_target(d)->address;
+    end->server_name = dial_by_name(d) ? dial_target(d)->host : "";
 }

@@ -274,9 +274,8 @@ static void answered(struct question *q, int status)
         {ARES_ENODATA, ANSWER_NO_DATA, "there is no such record"},
         {ARES_ENOTFOUND, ANSWER_NO_NAME, "there is no such name"},
         {ARES_ETIMEOUT, ANSWER_FAILED, "the resolver does not answer"},
-        {ARES_ECONNREFUSED, ANSWER_FAILED, "the resolver cannot be reached"},
-        {ARES_ESERVFAIL, ANSWER_FAILED, "the resolver says that its look-up failed"},
-        {ARES_EREFUSED, ANSWER_FAILED, "the resolver refuses to look it up"},
+        /* Also where every server answered SERVFAIL or REFUSED. */
+        {ARES_ECONNREFUSED, ANSWER_FAILED, "the resolver fails or cannot be reached"},
         {ARES_EBADNAME, ANSWER_FAILED, "that is no name of the DNS"},
     };
     struct resolver *r = q->resolver;

@@ -13,8 +13,7 @@
 #include "reach.h"
 #include "secure.h"
 
-#define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
-#define GOODBYE_MS    2000  /* both sides, once the session is closing */
+#define GOODBYE_MS 2000 /* both sides, once the session is closing; --close-timeout if that is less */
 
 static const struct leg_user leg_events;
 
@@ -35,7 +34,11 @@ static struct leg *leg_to(struct session *s, enum dir dir)
 
 static const char *phase_name(const struct session *s)
 {
-    return s->wait == WAIT_CONNECT ? "connect" : gate_phase_name(&s->gate);
+    const char *entry = entry_phase_name(s);
+
+    if (s->wait == WAIT_CONNECT)
+        return "connect";
+    return entry ? entry : gate_phase_name(&s->gate);
 }
 
 /* ---- the timer ---- */
@@ -69,6 +72,7 @@ static void finish(struct session *s)
     leg_close(CLIENT(s));
     leg_close(SERVER(s));
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&s->limits.timer, on_timer_closed);
 }
 
 static bool side_over(const struct session *s, enum side side)
@@ -108,6 +112,7 @@ static void record_end(struct session *s)
     struct event_end end = {.by = s->end.by, .code = s->end.code, .phase = s->end.phase,
                             .detail = s->end.detail, .account = ""};
 
+    reach_end(s, &end);
     tell_gap(s); /* the recorder says how it ended: it knows the verdict */
     tap_end(s->tap, event_now_us(), &end);
     s->tap = NULL;
@@ -131,6 +136,13 @@ static void ended_by(struct session *s, enum side by, enum error_code code, cons
     else
         snprintf(s->end.detail, sizeof s->end.detail, "%s",
                  *detail ? detail : error_text(code));
+}
+
+static unsigned goodbye_ms(const struct session *s)
+{
+    unsigned limit_ms = s->proxy->options->close_s * 1000;
+
+    return limit_ms < GOODBYE_MS ? limit_ms : GOODBYE_MS;
 }
 
 void session_close(struct session *s, enum side by, enum error_code code, const char *fmt, ...)
@@ -158,7 +170,7 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     for (int i = 0; i < 2; i++)
         if (!s->gone[i])
             leg_shut(&s->leg[i]);
-    session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+    session_wait(s, WAIT_GOODBYE, goodbye_ms(s));
     session_reading(s); /* what still comes is read and dropped, until the peer closes too */
     finish_if_over(s);
 }
@@ -174,6 +186,7 @@ static void free_if_closed(struct session *s)
     if (s->next)
         s->next->prev = s->prev;
     gate_free(&s->gate);
+    entry_free(&s->entry);
     arrival_free(&s->arrival);
     free(s);
 }
@@ -290,6 +303,7 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
 {
     struct session *s = arg;
 
+    limits_negotiated(s);
     if (e->code)
         message(LEVEL_WARN,
                 PAIRS("session", s->id, "side", side_name(dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER),
@@ -299,16 +313,36 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
                 error_text(e->code), *e->detail ? ": " : "", e->detail);
 }
 
+void session_raw(struct session *s, enum dir dir, enum error_code code, const char *why)
+{
+    struct mark raw = {.kind = MARK_RAW, .dir = dir, .code = code, .reason = why};
+
+    session_mark(s, &raw);
+}
+
+/* RFC 6120 §5.3.1: the client may be told why. */
+static void on_insecure(void *arg, const char *p, size_t n)
+{
+    static const char error[] =
+        "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+        "</stream:error></stream:stream>";
+    static const char why[] = "--client-tls required";
+    struct session *s = arg;
+
+    session_edit(s, DIR_C2S, p, n, "", 0, why);
+    session_edit(s, DIR_S2C, NULL, 0, error, sizeof error - 1, why);
+    session_close(s, SIDE_CLIENT, ERR_NO_TLS, "the client went on without TLS, which --client-tls "
+                  "required demands of it; switch TLS on in it, or leave that option out");
+}
+
 static void on_refuse(void *arg, const char *p, size_t n)
 {
     static const char why[] = "plaintext arrived behind <starttls/>, where TLS must begin; it was "
                               "not sent on (RFC 6120 section 5.3.1). Mend the client, or look for "
                               "who injects it";
     struct session *s = arg;
-    struct mark raw = {.kind = MARK_RAW, .dir = DIR_C2S, .code = ERR_BEHIND_STARTTLS,
-                       .reason = why};
 
-    session_mark(s, &raw);
+    session_raw(s, DIR_C2S, ERR_BEHIND_STARTTLS, why);
     session_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
     session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
 }
@@ -322,7 +356,7 @@ static void other_side(struct session *s, enum side side)
     if (s->closing)
         return;
     leg_shut(&s->leg[side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT]);
-    session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+    session_wait(s, WAIT_OTHER_SIDE, s->proxy->options->close_s * 1000);
 }
 
 /* The address that is kept goes first, before TLS; it is no part of what the two say. */
@@ -339,26 +373,27 @@ static void send_header(struct session *s)
 static void on_up(void *arg, struct leg *l)
 {
     struct session *s = arg;
-    const struct dial_target *t = leg_dialled(l);
 
+    (void)l;
     if (s->closing)
         return;
     reach_up(s);
     send_header(s);
-    if (t && t->direct_tls) {
-        if (!leg_redial(l, "direct TLS to a server is not spoken yet"))
-            reach_failed(s, REACH_FAILED, "direct TLS to a server is not spoken yet; give "
-                         "tcp://HOST:PORT");
-        return;
-    }
     session_wait(s, WAIT_NOTHING, 0);
-    gate_open(&s->gate);
-    if (s->eof[SIDE_CLIENT] && !s->closing)
-        other_side(s, SIDE_CLIENT);
+    if (!s->closing)
+        entry_up(s);
     flush(s);
 }
 
-/* The first byte makes it a session: now it is recorded. */
+void session_ready(struct session *s)
+{
+    gate_open(&s->gate);
+    if (s->eof[SIDE_CLIENT] && !s->closing)
+        other_side(s, SIDE_CLIENT);
+}
+
+/* The first byte makes it a session: now it is recorded. The gate has read it, and may know the
+ * domain. */
 static bool record_begin(struct session *s)
 {
     const struct arrival *a = &s->arrival;
@@ -366,7 +401,7 @@ static bool record_begin(struct session *s)
     struct event_session facts = {
         .client = address_text(&a->client, s->client, sizeof s->client),
         .listen = address_text(&a->entry, entry, sizeof entry),
-        .upstream = s->upstream->text,
+        .upstream = *s->upstream->text ? s->upstream->text : s->gate.domain,
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
@@ -376,6 +411,7 @@ static bool record_begin(struct session *s)
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
         return false;
     }
+    limits_begin(s);
     snprintf(s->id, sizeof s->id, "%s", tap_id(s->tap));
     address_text(&a->peer, peer, sizeof peer);
     message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client, "via",
@@ -394,8 +430,7 @@ static bool begin(struct session *s, const char *p, size_t n)
     if (unread)
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
                 unread);
-    reach_server(s);
-    return !s->closing;
+    return true;
 }
 
 /* ---- what the legs say ---- */
@@ -436,28 +471,32 @@ static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
     s->upstream = arrival_upstream(&s->arrival);
     if (state == ARRIVAL_OVER && *n == 0)
         return false; /* a header without a client: a load balancer asks whether we live */
-    if (state == ARRIVAL_OVER && s->upstream == &s->arrival.original &&
-        listen_is_own(s->proxy, &s->arrival.to)) {
-        error_set(&e, ERR_LOOP, "the client connected to %s itself, so nobody knows where it "
-                  "wanted to go; let the firewall send its traffic here (docs/transparent.md), or "
-                  "give UPSTREAM", s->upstream->text);
-        state = ARRIVAL_REFUSED;
-    }
-    if (state == ARRIVAL_OVER)
+    if (state == ARRIVAL_OVER && !listen_circle(s, &e))
         return true;
     if (record_begin(s))
         session_close(s, SIDE_CLIENT, e.code, "%s", e.detail);
     return false;
 }
 
+/* What comes before the gate's turn is the entry's, but for what waits in the gate. */
+static void take_in(struct session *s, enum dir dir, const char *p, size_t n)
+{
+    if (s->entry.step == ENTRY_FIRST ? !entry_first(s, p, n) : entry_data(s, dir, p, n))
+        return;
+    if (gate_input(&s->gate, dir, p, n))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+}
+
 static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
-    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
+    limits_heard(s);
+    if (s->closing || (!s->tap && !arrived(s, &p, &n, false)))
         return;
-    if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    take_in(s, dir_from(side_of(s, l)), p, n);
+    if (s->closing || (!s->tap && !begin(s, p, n)))
+        return;
     reach_server(s);
     flush(s);
 }
@@ -468,23 +507,42 @@ static void on_eof(void *arg, struct leg *l)
     enum side side = side_of(s, l), other = side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
     const char *rest = "";
     size_t n = 0;
+    struct error e;
 
     s->eof[side] = true;
-    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n) &&
-        gate_input(&s->gate, DIR_C2S, rest, n))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true)) {
+        take_in(s, DIR_C2S, rest, n);
+        if (!s->closing)
+            begin(s, rest, n);
+        reach_server(s);
+    }
     if (s->closing) {
         finish_if_over(s);
         return;
     }
     ended_by(s, side, ERR_CLOSED, "");
-    if (s->eof[other] || !s->tap || gate_in_tls(&s->gate))
+    if (side == SIDE_SERVER && s->entry.step == ENTRY_SERVER_OPENING) {
+        error_set(&e, ERR_TLS, "the server closed the connection before STARTTLS with it was over; "
+                  "its log may say why");
+        entry_server_failed(s, &e);
+    } else if (s->eof[other] || !s->tap || gate_in_tls(&s->gate) || entry_in_tls(s))
         session_close(s, side, ERR_CLOSED, NULL);
     else if (s->wait != WAIT_CONNECT) /* else when the server's leg stands */
         other_side(s, side);
     else
         reach_server(s);
     flush(s);
+}
+
+static bool in_server_tls(const struct session *s)
+{
+    return s->gate.phase == GATE_TLS_SERVER ||
+           (s->entry.step >= ENTRY_SERVER_DIRECT && s->entry.step <= ENTRY_SERVER_TLS);
+}
+
+static bool in_client_tls(const struct session *s)
+{
+    return s->gate.phase == GATE_TLS_CLIENT || s->entry.step == ENTRY_CLIENT_TLS;
 }
 
 static void on_failed(void *arg, struct leg *l, const struct error *e)
@@ -496,13 +554,15 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         s->gone[side] = true;
         finish_if_over(s);
     } else if (s->wait == WAIT_CONNECT && side == SIDE_SERVER) {
-        reach_failed(s, REACH_FAILED, e->detail);
-    } else if (s->gate.phase == GATE_TLS_SERVER && side == SIDE_SERVER) {
+        reach_failed(s, REACH_FAILED, e);
+    } else if (side == SIDE_SERVER && in_server_tls(s)) {
         secure_refused(s, SIDE_SERVER, e);
     } else {
-        if (s->gate.phase == GATE_TLS_CLIENT && side == SIDE_CLIENT && leg_ssl(l))
+        if (side == SIDE_CLIENT && in_client_tls(s) && leg_ssl(l))
             secure_record(s, side, "", e->detail, e->kind);
         s->gone[side] = true;
+        if (s->entry.refusal.due) /* it did not want to hear it */
+            e = &s->entry.refusal.error;
         session_close(s, side, e->code, "%s", e->detail);
     }
 }
@@ -510,6 +570,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
 static void on_drained(void *arg, struct leg *l)
 {
     (void)l;
+    limits_heard(arg); /* a slow reader is not a silent one */
     session_reading(arg);
 }
 
@@ -563,13 +624,13 @@ static void on_timer(uv_timer_t *timer)
         break;
     case WAIT_OTHER_SIDE:
         if (gets_on(s))
-            session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+            session_wait(s, WAIT_OTHER_SIDE, s->limit_ms);
         else
             session_close(s, s->end.by, ERR_CLOSED, NULL);
         break;
     case WAIT_GOODBYE:
         if (gets_on(s) && !s->proxy->stopping)
-            session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+            session_wait(s, WAIT_GOODBYE, s->limit_ms);
         else
             finish(s);
         break;
@@ -596,6 +657,7 @@ static const struct gate_user gate_events = {
     .secure_server = on_secure_server,
     .secure_client = on_secure_client,
     .refuse = on_refuse,
+    .insecure = on_insecure,
     .aside = on_aside,
 };
 
@@ -606,9 +668,11 @@ void session_reading(struct session *s)
     s->paused = s->proxy->options->wait_when_full &&
                 (s->proxy->starved || (s->tap && tap_full(s->tap)));
     s->held_up |= s->paused;
+    s->limits.held_up |= s->paused;
 
     for (int i = 0; i < 2; i++) {
-        bool pause = s->paused || s->leg[!i].above_water || gate_blocked(&s->gate, dir_from((enum side)i));
+        bool pause = s->paused || s->leg[!i].above_water || entry_blocked(s, (enum side)i) ||
+                     gate_blocked(&s->gate, dir_from((enum side)i));
 
         leg_read(&s->leg[i], !s->eof[i] && (s->closing || !pause));
     }
@@ -624,14 +688,17 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
         return;
     }
     s->proxy = p;
-    s->handles = 3; /* two legs and the timer */
+    s->handles = 4; /* two legs and two timers */
     s->next = p->sessions;
     if (s->next)
         s->next->prev = s;
     p->sessions = s;
+    entry_init(&s->entry);
     gate_init(&s->gate, p->reader, &gate_events, s);
+    gate_caps(&s->gate, p->options->item_bytes, p->options->wait_bytes);
     uv_timer_init(p->loop, &s->timer);
     s->timer.data = s;
+    limits_init(s);
     leg_init(CLIENT(s), p->loop, &leg_events, s);
     leg_init(SERVER(s), p->loop, &leg_events, s);
     if (leg_accept(CLIENT(s), listener) ||

@@ -24,7 +24,7 @@ typedef uint32_t srv_random(void *arg, uint32_t most);
 /* The service is decidedly not offered: one record, whose target is ".". */
 bool srv_refused(const struct srv *s, size_t n);
 
-/* Drops targets that are "." or have no port; the rest keeps its order. Returns how many are left. */
+/* Drops targets that are "." or have no port; the rest keeps its order. Returns how many stay. */
 size_t srv_usable(struct srv *s, size_t n);
 
 /* Puts them in the order in which they are to be tried. */

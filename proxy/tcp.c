@@ -111,7 +111,7 @@ struct layer *tcp_dial(struct leg *l, const struct dial_options *o)
     return &t->layer;
 }
 
-struct dial *tcp_dialler(const struct layer *y)
+const struct dial *tcp_dialler(const struct layer *y)
 {
     return ((const struct tcp *)y)->dial;
 }
@@ -120,7 +120,7 @@ bool tcp_redial(struct layer *y, const char *why)
 {
     struct tcp *t = (struct tcp *)y;
 
-    if (!t->connected || !dial_again(t->dial, why))
+    if (!t->connected || !t->dial || !dial_again(t->dial, why))
         return false;
     t->handle->data = NULL; /* its callbacks still come */
     uv_close((uv_handle_t *)t->handle, on_closed);

@@ -155,6 +155,8 @@ static inline void same_end(const struct event_end *a, const struct event_end *b
     same_text(a->phase, b->phase);
     same_text(a->detail, b->detail);
     same_text(a->account, b->account);
+    same_text(a->server, b->server);
+    same_text(a->server_name, b->server_name);
     assert_int_equal(a->duration_us, b->duration_us);
     same_text(a->verdict, b->verdict);
     same_text(a->sentence, b->sentence);
@@ -297,6 +299,8 @@ static const struct event samples[] = {
                .phase = "sasl",
                .detail = "no answer",
                .account = "a@example.org",
+               .server = "192.0.2.7:5223",
+               .server_name = "xmpp1.example.org",
                .duration_us = 5000001,
                .verdict = "server.silent",
                .sentence = "the server was silent",

@@ -342,6 +342,29 @@ static void test_blocked(void **state)
     finish(&s);
 }
 
+/* Other caps than the usual ones. */
+static void test_caps(void **state)
+{
+    static char many[3 * GATE_HELD_BYTES];
+    struct seen s;
+
+    (void)state;
+    memset(many, ' ', sizeof many);
+    begin(&s);
+    gate_caps(&s.gate, 4096, sizeof many);
+    for (size_t at = 0; at < sizeof many; at += 4096) {
+        assert_false(gate_blocked(&s.gate, DIR_C2S));
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, many + at, 4096), 0);
+    }
+    assert_true(gate_blocked(&s.gate, DIR_C2S));
+    gate_open(&s.gate);
+    memset(many, 'x', sizeof many);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN "<a>", strlen(OPEN "<a>")), 0);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, many, 4096), 0);
+    assert_text(&s.log, "aside[item-over-cap] ");
+    finish(&s);
+}
+
 /* An item over the cap ends the gate's work; every byte goes on. */
 static void test_too_large(void **state)
 {
@@ -368,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_domain),
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

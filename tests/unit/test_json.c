@@ -71,7 +71,8 @@ static void test_schema(void **state)
         {16,
          "{\"v\":1,\"event\":\"end\",\"t\":\"2026-11-23T01:02:03.000021Z\",\"session\":\"s1\","
          "\"n\":17,\"by\":\"proxy\",\"reason\":\"timeout\",\"phase\":\"sasl\","
-         "\"detail\":\"no answer\",\"account\":\"a@example.org\",\"duration_us\":5000001,"
+         "\"detail\":\"no answer\",\"account\":\"a@example.org\",\"server\":\"192.0.2.7:5223\","
+         "\"server_name\":\"xmpp1.example.org\",\"duration_us\":5000001,"
          "\"verdict\":\"server.silent\",\"sentence\":\"the server was silent\","
          "\"mechanism\":\"SCRAM-SHA-1\",\"resumes\":\"s0\",\"unanswered\":20,"
          "\"open\":[{\"n\":12,\"label\":\"roster.request\",\"us\":3000000},{\"n\":15,\"us\":1}],"
