@@ -325,6 +325,23 @@ static bool is_of_login(const char *label)
     return false;
 }
 
+static bool value_is(const struct story *s, const char *key, const char *value)
+{
+    const char *is = story_get(s, key);
+
+    return is && strcmp(is, value) == 0;
+}
+
+/* A client that goes on to another mechanism hides what was wrong with the first: the server took its
+ * gs2 flag y for an attack (RFC 5802 §6). */
+static void refused(struct story *s)
+{
+    if (value_is(s, "sasl", "failure") && value_is(s, "sasl.condition", "malformed-request") &&
+        value_is(s, "sasl.gs2", "y") && !story_get(s, "sasl.challenged") &&
+        !story_get(s, "refused.y"))
+        story_set(s, "refused.y", story_get(s, "mechanism"));
+}
+
 static void wire(struct story *s, const struct event *ev)
 {
     if (!ev->label)
@@ -333,6 +350,7 @@ static void wire(struct story *s, const struct event *ev)
         if (s->login_us)
             answered(s, ev);
         apply(s, ev);
+        refused(s);
     }
     if (!s->login_us && story_get(s, "bound"))
         s->login_us = ev->time_us;
@@ -473,7 +491,7 @@ static const char *const own_keys[] = {
     "tls.client", "tls.client.error", "tls.client.version", "tls.server", "tls.server.error",
     "tls.server.version", "tls.server.verify", "certificate.client", "certificate.client.asked",
     "certificate.shown", "certificate.asked", "violation", "violation.text", "violation.side",
-    "violation.detail", "edit", "edit.binding", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
+    "violation.detail", "edit", "edit.binding", "refused.y", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
     "unanswered", "quiet", "login.time", "last", "last.words",
     "last.by",
