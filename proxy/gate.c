@@ -369,6 +369,19 @@ static bool is_insecure(const struct gate *g, enum dir dir, enum scan_what what,
            what == SCAN_ITEM && kind != ITEM_STARTTLS;
 }
 
+static bool misnamed(struct gate *g, size_t n)
+{
+    const char *p = bytes(&g->way[DIR_C2S]);
+
+    g->name_due = false;
+    if (g->user->named(g->arg))
+        return false;
+    drop(&g->way[DIR_C2S], n);
+    g->stopped = true;
+    g->user->misnamed(g->arg, p, n);
+    return true;
+}
+
 static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
 {
     enum item_kind kind;
@@ -378,6 +391,8 @@ static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t 
         step_aside(g, dir, &e);
         return;
     }
+    if (kind == ITEM_HEADER && dir == DIR_C2S && g->name_due && misnamed(g, n))
+        return;
     if (is_insecure(g, dir, what, kind)) {
         const char *p = bytes(&g->way[dir]);
 

@@ -39,6 +39,10 @@ struct gate_user {
     void (*refuse)(void *arg, const char *p, size_t n);
     /* The client went on without TLS, which it must have: record `p`, tell it, end the session. */
     void (*insecure)(void *arg, const char *p, size_t n);
+    /* Where `name_due`: the client's first header names the domain. False: the server is not the
+     * one it should be; then `misnamed` follows: record `p`, tell the client, end the session. */
+    bool (*named)(void *arg);
+    void (*misnamed)(void *arg, const char *p, size_t n);
     /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
 };
@@ -72,6 +76,7 @@ struct gate {
     unsigned wishes;       /* of STARTTLS, enum features_wish: what the client is not to see as it
                             * came; FEATURES_REQUIRE_STARTTLS: it gets no further without */
     bool skip_header;      /* gate_skip_header() */
+    bool name_due;         /* set by the user */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];

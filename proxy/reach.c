@@ -10,20 +10,21 @@
 void reach_tell(struct session *s, const char *condition, const struct error *e)
 {
     static const char reason[] = "no server could be reached";
-    struct buf b;
+    struct buf b, waiting;
     size_t n;
-    const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
     int err;
 
+    gate_waiting(&s->gate, DIR_C2S, &n);
+    gate_take(&s->gate, DIR_C2S, &waiting); /* recorded here, and not sent */
     buf_init(&b, 16u << 10);
     err = door_unreachable(&b, s->gate.domain, condition);
     gate_stop(&s->gate);
     if (n)
-        session_edit(s, DIR_C2S, p, n, "", 0, reason);
+        session_edit(s, DIR_C2S, waiting.p, n, "", 0, reason);
     if (!err)
         session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
+    buf_free(&waiting);
     buf_free(&b);
-    gate_free(&s->gate); /* it was recorded just now, and not sent */
     s->gone[SIDE_SERVER] = true;
     session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
 }

@@ -658,6 +658,8 @@ static const struct gate_user gate_events = {
     .secure_client = on_secure_client,
     .refuse = on_refuse,
     .insecure = on_insecure,
+    .named = secure_named,
+    .misnamed = secure_misnamed,
     .aside = on_aside,
 };
 
