@@ -7,6 +7,7 @@
 
 #include "labels.h"
 
+#define UNBOUND    "channel binding cannot pass" /* in the reasons of edits (proxy/features.c) */
 #define QUIET_US 3000000 /* nobody spoke for so long before the end: worth saying */
 
 /* ---- values ---- */
@@ -325,6 +326,23 @@ static bool is_of_login(const char *label)
     return false;
 }
 
+static bool value_is(const struct story *s, const char *key, const char *value)
+{
+    const char *is = story_get(s, key);
+
+    return is && strcmp(is, value) == 0;
+}
+
+/* A client that goes on to another mechanism hides what was wrong with the first: the server took its
+ * gs2 flag y for an attack (RFC 5802 §6). */
+static void refused(struct story *s)
+{
+    if (value_is(s, "sasl", "failure") && value_is(s, "sasl.condition", "malformed-request") &&
+        value_is(s, "sasl.gs2", "y") && !story_get(s, "sasl.challenged") &&
+        !story_get(s, "refused.y"))
+        story_set(s, "refused.y", story_get(s, "mechanism"));
+}
+
 static void wire(struct story *s, const struct event *ev)
 {
     if (!ev->label)
@@ -333,6 +351,7 @@ static void wire(struct story *s, const struct event *ev)
         if (s->login_us)
             answered(s, ev);
         apply(s, ev);
+        refused(s);
     }
     if (label_matches("stream.open", ev->label) && story_get(s, "tls.client.version"))
         story_set(s, "stream.secured", "yes"); /* direct TLS (XEP-0368): it needs no second stream */
@@ -395,8 +414,11 @@ static void violation(struct story *s, const struct event *ev)
 /* That a stream's features were edited is worth knowing, that white space was is not. */
 static void edited(struct story *s, const struct event *ev)
 {
-    if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last))
+    if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last)) {
         story_set(s, "edit", ev->u.edit.reason);
+        if (strstr(ev->u.edit.reason, UNBOUND))
+            story_set(s, "edit.binding", ev->u.edit.reason);
+    }
 }
 
 static void seconds(char *out, size_t size, int64_t us)
@@ -472,7 +494,7 @@ static const char *const own_keys[] = {
     "tls.client", "tls.client.error", "tls.client.version", "tls.server", "tls.server.error",
     "tls.server.version", "tls.server.verify", "certificate.client", "certificate.client.asked",
     "certificate.shown", "certificate.asked", "violation", "violation.text", "violation.side",
-    "violation.detail", "edit", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
+    "violation.detail", "edit", "edit.binding", "refused.y", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
     "unanswered", "quiet", "login.time", "last", "last.words",
     "last.by",

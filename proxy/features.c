@@ -107,7 +107,7 @@ static const struct {
     const char *why; /* what was done follows it */
 } whys[] = {
     {FEATURES_NO_BINDING,
-     "channel binding ties a login to one TLS connection and there are two here, taken out:"},
+     "channel binding cannot pass a man in the middle, taken out:"}, /* story.c looks for it */
     {FEATURES_NO_COMPRESSION, "no compression is asked for, taken out:"},
     {FEATURES_NO_STARTTLS, "no TLS with the client is asked for, taken out:"},
     {FEATURES_REQUIRE_STARTTLS, "TLS with the client is asked for, put in:"},

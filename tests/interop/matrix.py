@@ -51,7 +51,8 @@ OPTIONS = {("ejabberd", "gloox"): ("zlib",)}
 GLOOX = "ejabberd", "gloox", "STARTTLS", "1.2"
 QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), GLOOX}
 # What must stand in a cell, and not only where it does without xmpptap.
-MUST = {(*GLOOX, "bridge"): "ok PLAIN → SCRAM-SHA-512-PLUS zlib",
+MUST = {(*GLOOX, "auto"): "ok SCRAM-SHA-1 zlib",
+        (*GLOOX, "bridge"): "ok PLAIN → SCRAM-SHA-512-PLUS zlib",
         (*GLOOX, "bridge, account"): "ok SCRAM-SHA-1-PLUS → SCRAM-SHA-512-PLUS zlib"}
 # The verdicts that can be true here: there is nothing wrong with a server or a password.
 CAUSES = {"sasl.channel-binding", "sasl.gs2-y", "sasl.downgrade", "mechanisms.none-in-common"}

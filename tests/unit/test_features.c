@@ -83,7 +83,7 @@ static const struct row {
      false},
     {"two reasons", NO_CB | FEATURES_NO_COMPRESSION,
      F(COMPRESS SASL M("A-PLUS") M("B") "</mechanisms>"), F(SASL M("B") "</mechanisms>"),
-     "taken out: compression; channel binding ties", false},
+     "taken out: compression; channel binding cannot pass", false},
     {"no STARTTLS", FEATURES_NO_STARTTLS, F("<starttls " TLS "><required/></starttls>" BIND),
      F(BIND), "taken out: starttls", false},
     {"STARTTLS is required", FEATURES_REQUIRE_STARTTLS, F("<starttls " TLS "/>" BIND),

@@ -1,0 +1,205 @@
+/* Features on their way to the client: what --channel-binding and --compression take out, what stays
+ * to the byte, and what the archive says of it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#include "login.h"
+#include "records.h"
+#include "run.h"
+
+#define F(inner)   "<stream:features>" inner "</stream:features>"
+#define SASL(list) "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>" list "</mechanisms>"
+#define PLUS       "<mechanism>SCRAM-SHA-256-PLUS</mechanism>"
+#define PLAIN      "<mechanism>PLAIN</mechanism>"
+#define CB(types)  "<sasl-channel-binding xmlns='urn:xmpp:sasl-cb:0'>" types "</sasl-channel-binding>"
+#define END_POINT  "<channel-binding type='tls-server-end-point'/>"
+#define EXPORTER   "<channel-binding type='tls-exporter'/>"
+#define ZLIB                                                                                       \
+    "<compression xmlns='http://jabber.org/features/compress'><method>zlib</method></compression>"
+#define BIND    "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
+#define AUTH    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>"
+#define SUCCESS "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
+
+#define BOUND F(SASL(PLUS PLAIN) CB(END_POINT EXPORTER) "\n" ZLIB)
+#define PLUS_GONE "channel binding cannot pass a man in the middle, taken out: SCRAM-SHA-256-PLUS"
+
+enum shown { FORGED, THE_SERVERS, ANOTHER }; /* certificate that clients see */
+
+static const struct row {
+    const char *name;
+    const char *option, *choice; /* NULL: none */
+    bool tls;
+    enum shown shown;
+    const char *features, *sent;
+    const char *after, *after_sent; /* the features behind the login */
+    const char *reason;             /* of the first edit; NULL: there is none */
+} rows[] = {
+    {"auto: what TLS of ours breaks is taken out", NULL, NULL, true, FORGED, BOUND,
+     F(SASL(PLAIN) "\n" ZLIB), F(BIND ZLIB), F(BIND ZLIB), PLUS_GONE ", sasl-channel-binding"},
+    {"auto: without TLS nothing is", NULL, NULL, false, FORGED, BOUND, BOUND, F(BIND), F(BIND), NULL},
+    {"strip: without TLS, too", "--channel-binding", "strip", false, FORGED, BOUND,
+     F(SASL(PLAIN) "\n" ZLIB), F(BIND), F(BIND), PLUS_GONE},
+    {"pass: nothing is taken out", "--channel-binding", "pass", true, FORGED, BOUND, BOUND, F(BIND),
+     F(BIND), NULL},
+    {"auto: nothing else was offered", NULL, NULL, true, FORGED, F(SASL(PLUS)), F(SASL("")), F(BIND),
+     F(BIND), PLUS_GONE "; no mechanism is left"},
+    {"auto: the server's own certificate is a binding that holds", NULL, NULL, true, THE_SERVERS,
+     BOUND, F(SASL(PLUS PLAIN) CB(END_POINT) "\n" ZLIB), F(BIND), F(BIND),
+     "taken out: tls-exporter"},
+    {"auto: the server's own certificate, and the server does not say that it binds to it", NULL,
+     NULL, true, THE_SERVERS, F(SASL(PLUS PLAIN) CB(EXPORTER)), F(SASL(PLAIN)), F(BIND), F(BIND),
+     PLUS_GONE},
+    {"auto: another certificate than the server's", NULL, NULL, true, ANOTHER, BOUND,
+     F(SASL(PLAIN) "\n" ZLIB), F(BIND), F(BIND), PLUS_GONE},
+    {"--compression strip, before the login and behind it", "--compression", "strip", false, FORGED,
+     F(SASL(PLAIN) ZLIB), F(SASL(PLAIN)), F(ZLIB BIND), F(BIND),
+     "no compression is asked for, taken out: compression"},
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+struct pair {
+    struct peer client, server;
+    SSL_CTX *client_ctx, *server_ctx;
+    const char *cert, *key; /* the server's */
+    int listener, port;
+};
+
+static void pair_init(struct pair *p, struct box *b)
+{
+    p->cert = box_text(b, "%s/server.pem", b->root);
+    p->key = box_text(b, "%s/server.key", b->root);
+    pki_save_identity(&b->pki, DOMAIN, p->cert, p->key);
+    peer_init(&p->client, "client");
+    peer_init(&p->server, "server");
+    p->client_ctx = pki_client(NULL, 0);
+    p->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
+    assert_int_equal(SSL_CTX_use_certificate_chain_file(p->server_ctx, p->cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(p->server_ctx, p->key, SSL_FILETYPE_PEM), 1);
+    p->listener = peer_listen(&p->port);
+    assert_true(p->listener >= 0);
+}
+
+static void pair_free(struct pair *p)
+{
+    peer_close(&p->client);
+    peer_close(&p->server);
+    SSL_CTX_free(p->client_ctx);
+    SSL_CTX_free(p->server_ctx);
+    close(p->listener);
+}
+
+static struct run *start(struct box *b, const struct row *row, struct pair *p)
+{
+    const char *cert = p->cert, *key = p->key;
+    if (row->shown == FORGED)
+        return run_proxy(b, p->port, row->option, row->choice, NULL);
+    if (row->shown == ANOTHER) {
+        cert = box_text(b, "%s/other.pem", b->root);
+        key = box_text(b, "%s/other.key", b->root);
+        pki_save_identity(&b->pki, DOMAIN, cert, key);
+    }
+    return run_proxy(b, p->port, "--server-cert", cert, "--server-key", key, NULL);
+}
+
+/* One sends, the other gets exactly `got`. */
+static void say(struct peer *from, struct peer *to, const char *sent, const char *got)
+{
+    PEER_OK(from, peer_sends(from, sent));
+    PEER_OK(to, peer_expects(to, got));
+}
+
+static void from_client(struct pair *p, const char *bytes)
+{
+    say(&p->client, &p->server, bytes, bytes);
+}
+
+static void from_server(struct pair *p, const char *bytes)
+{
+    say(&p->server, &p->client, bytes, bytes);
+}
+
+static void secure(struct pair *p)
+{
+    from_client(p, STREAM_HEADER);
+    from_server(p, SERVER_HEADER FEATURES_TLS);
+    from_client(p, STARTTLS);
+    PEER_OK(&p->server, peer_sends(&p->server, PROCEED));
+    PEER_OK(&p->server, peer_tls_accept(&p->server, p->server_ctx));
+    PEER_OK(&p->client, peer_expects(&p->client, PROCEED));
+    PEER_OK(&p->client, peer_tls_connect(&p->client, p->client_ctx, DOMAIN));
+}
+
+static void log_in(struct pair *p, const struct row *row)
+{
+    if (row->tls)
+        secure(p);
+    from_client(p, STREAM_HEADER);
+    from_server(p, SERVER_HEADER);
+    say(&p->server, &p->client, row->features, row->sent);
+    from_client(p, AUTH);
+    from_server(p, SUCCESS);
+    from_client(p, STREAM_HEADER);
+    from_server(p, SERVER_HEADER);
+    say(&p->server, &p->client, row->after, row->after_sent);
+    from_client(p, STREAM_CLOSE);
+    from_server(p, STREAM_CLOSE);
+}
+
+/* What the server sent stands there as it came, and beside it what went on instead, and why. */
+static void assert_recorded(struct box *b, const struct row *row)
+{
+    struct bytes wire = {0}, text = {0};
+    struct records r;
+    const char *edit;
+    records_load(&r, b, b->archive);
+    records_bytes(&r, NULL, "s2c", &wire);
+    assert_true(bytes_has(&wire, row->features));
+    assert_true(bytes_has(&wire, row->after));
+    edit = records_find(&r, "edit");
+    assert_int_equal(edit != NULL, row->reason != NULL);
+    if (edit) {
+        assert_true(record_string(edit, "reason", &text));
+        if (!bytes_has(&text, row->reason))
+            fail_msg("the edit's reason is %s", text.p);
+        text.len = 0;
+        assert_true(record_string(edit, "sent", &text));
+        assert_true(bytes_has(&text, row->sent));
+    }
+    bytes_free(&wire);
+    bytes_free(&text);
+    records_free(&r);
+}
+
+static void test_row(void **state)
+{
+    struct box *b = *state;
+    const struct row *row = b->row;
+    struct pair p;
+    pki_save_ca(&b->pki, b->upstream_ca);
+    pair_init(&p, b);
+    struct run *proxy = start(b, row, &p);
+    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+    PEER_OK(&p.client, peer_sends(&p.client, " ")); /* makes the proxy dial */
+    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
+    PEER_OK(&p.server, peer_expects(&p.server, " "));
+    log_in(&p, row);
+    run_stop(proxy);
+    pair_free(&p);
+    assert_recorded(b, row);
+    box_done(b);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        tests[i] = (struct CMUnitTest){rows[i].name, test_row, box_setup, box_teardown,
+                                       (void *)(uintptr_t)&rows[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
