@@ -424,7 +424,7 @@ static void test_no_domain(void **state)
     box_done(b);
 }
 
-/* The hosts file has localhost, whatever the DNS says; and it is us. */
+/* localhost is this machine, whatever the DNS says; and here it is us. */
 static void test_loop(void **state)
 {
     struct box *b = *state;

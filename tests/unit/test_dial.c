@@ -594,6 +594,20 @@ static void test_idn(void **state)
     world_free(w);
 }
 
+/* RFC 6761 §6.3: nobody is asked. */
+static void test_localhost(void **state)
+{
+    struct world *w = world_new(v4);
+    char url[64];
+
+    (void)state;
+    snprintf(url, sizeof url, "tcp://Localhost:%d", w->port[1]);
+    start(w, url);
+    connected_to(w, 1);
+    assert_int_equal(w->asked, 0);
+    world_free(w);
+}
+
 /* Whoever asked goes away, at any moment: nobody is called, and the loop runs out. */
 static void test_gone(void **state)
 {
@@ -687,6 +701,7 @@ int main(void)
         cmocka_unit_test(test_no_such_domain),
         cmocka_unit_test(test_resolver_fails),
         cmocka_unit_test(test_idn),
+        cmocka_unit_test(test_localhost),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_redial),
     };
