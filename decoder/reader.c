@@ -32,7 +32,8 @@ struct reader {
     XML_Parser xml;
     size_t base;          /* expat's index of the item's first byte */
     unsigned depth;       /* elements open inside the item */
-    int open[5];          /* node index of the open element at each described depth, or -1 */
+    unsigned deepest, most; /* elements described: to this depth, so many */
+    int open[READER_DEEP + 1]; /* node index of the open element at each described depth, or -1 */
     unsigned secret_depth; /* depth of the open secret element, 0: none */
     bool quiet;           /* a root tag is fed again: describe nothing */
     size_t error_at;      /* in the item, after a failure */
@@ -46,7 +47,7 @@ static const char *keep(struct reader *r, const char *s, size_t n)
     char *p = r->arena + r->arena_len;
 
     if (n + 1 > ARENA_BYTES - r->arena_len) {
-        r->item.partial = true;
+        r->item.partial = r->item.lacks = true;
         return "";
     }
     memcpy(p, s, n);
@@ -137,10 +138,11 @@ static void add_node(struct reader *r, const char *joined, const char **attrs, s
     const char *ns, *name;
     size_t ns_len;
 
-    for (unsigned d = r->depth; d < 5; d++)
+    for (unsigned d = r->depth; d <= r->deepest; d++)
         r->open[d] = -1;
-    if (r->depth > 4 || it->nodes == READER_NODES) {
+    if (r->depth > r->deepest || it->nodes == r->most) {
         it->partial = true;
+        it->lacks |= r->depth <= r->deepest;
         return;
     }
     split_name(joined, &ns, &ns_len, &name);
@@ -150,7 +152,7 @@ static void add_node(struct reader *r, const char *joined, const char **attrs, s
     node->name = keep(r, name, strlen(name));
     for (; attrs[0]; attrs += 2) {
         if (it->attrs == READER_ATTRS) {
-            it->partial = true;
+            it->partial = it->lacks = true;
             break;
         }
         it->attr[it->attrs++] = (struct item_attr){
@@ -207,7 +209,7 @@ static void XMLCALL on_end(void *arg, const XML_Char *joined)
         if (last->from >= last->to) /* nothing inside */
             r->item.secrets--;
     }
-    if (r->depth <= 4 && r->open[r->depth] >= 0) {
+    if (r->depth <= r->deepest && r->open[r->depth] >= 0) {
         struct node *node = &r->item.node[r->open[r->depth]];
         node->inner_end = at;
         node->end = at + (size_t)XML_GetCurrentByteCount(r->xml);
@@ -223,7 +225,7 @@ static void XMLCALL on_text(void *arg, const XML_Char *s, int len)
     size_t n = (size_t)len;
     bool adjoins;
 
-    if (r->quiet || r->depth > 4 || r->depth == 0 || r->open[r->depth] < 0)
+    if (r->quiet || r->depth > r->deepest || r->depth == 0 || r->open[r->depth] < 0)
         return;
     node = &r->item.node[r->open[r->depth]];
     if (node->text_cut)
@@ -367,9 +369,11 @@ static void begin(struct reader *r, const char *p, size_t n)
     it->p = p;
     it->len = n;
     it->nodes = it->attrs = it->secrets = 0;
-    it->partial = false;
+    it->partial = it->lacks = false;
     r->arena_len = 0;
     r->depth = 0;
+    r->deepest = 4;
+    r->most = READER_NODES;
     r->secret_depth = 0;
     r->quiet = false;
 }
@@ -457,22 +461,41 @@ static struct parser *parser_inside(struct reader *r, struct reader_stream *st, 
     return p;
 }
 
-int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
-                const struct item **item, struct error *e)
+/* What begin() was told of it: the item, read and described. */
+static int read_begun(struct reader *r, struct parser *parser, const struct item **item,
+                      struct error *e)
 {
-    struct parser *parser = parser_inside(r, st, e);
     int err;
 
-    begin(r, p, n);
     if (!parser)
         return (int)(e ? e->code : ERR_NOMEM);
-    err = parse(r, parser, p, n, e);
+    err = parse(r, parser, r->item.p, r->item.len, e);
     if (err)
         return err;
     if (r->depth != 0 || r->item.nodes == 0)
         return unfinished(r, parser, e);
     *item = &r->item;
     return 0;
+}
+
+int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                const struct item **item, struct error *e)
+{
+    struct parser *parser = parser_inside(r, st, e);
+
+    begin(r, p, n);
+    return read_begun(r, parser, item, e);
+}
+
+int reader_item_deep(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                     const struct item **item, struct error *e)
+{
+    struct parser *parser = parser_inside(r, st, e);
+
+    begin(r, p, n);
+    r->deepest = READER_DEEP;
+    r->most = READER_DEEP_NODES;
+    return read_begun(r, parser, item, e);
 }
 
 int reader_begun(struct reader *r, struct reader_stream *st, const char *p, size_t n,

@@ -15,6 +15,8 @@
 #include "buf.h"
 
 #define READER_NODES   48 /* elements described of an item, in document order, depth 1 to 4 */
+#define READER_DEEP    8  /* the same of reader_item_deep() */
+#define READER_DEEP_NODES 192
 #define READER_ATTRS   96
 #define READER_SECRETS 16
 
@@ -57,10 +59,11 @@ struct item {
     const char *p;        /* the item's bytes, as given */
     size_t len;
     unsigned nodes, attrs, secrets;
-    struct node node[READER_NODES];
+    struct node node[READER_DEEP_NODES];
     struct item_attr attr[READER_ATTRS];
     struct secret_range secret[READER_SECRETS]; /* what must be masked, ascending (redact.h) */
     bool partial;         /* more nodes, attributes or text than are described */
+    bool lacks;           /* of them, nodes that are not too deep, or attributes */
 };
 
 struct reader;
@@ -84,6 +87,11 @@ int reader_header(struct reader *r, struct reader_stream *st, const char *p, siz
 /* Reads one whole item of `st`. Same errors. Without a header yet, jabber:client is assumed. */
 int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                 const struct item **item, struct error *e) MUST_CHECK;
+
+/* The same, and describes more: to depth READER_DEEP, READER_DEEP_NODES elements. For who must see
+ * all of an item (stream features: XEP-0388 nests FAST's mechanisms at depth 5). */
+int reader_item_deep(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                     const struct item **item, struct error *e) MUST_CHECK;
 
 /* Reads the root's end tag: does it end what the header began? Same errors. */
 int reader_close(struct reader *r, struct reader_stream *st, const char *p, size_t n,

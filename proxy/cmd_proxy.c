@@ -14,6 +14,10 @@ static const struct option_row rows[] = {
     {0, "transparent", "redirect|tproxy|tproxy-spoof", OPTION_OPTIONAL, AT(proxy.transparent),
      "clients that a firewall sends here (default redirect); without UPSTREAM, each goes on to "
      "where it was going"},
+    {0, "client-tls", "auto|off|required", OPTION_CHOICE, AT(proxy.client_tls),
+     "offer the client TLS as the server does, never, or refuse it without (default auto)"},
+    {0, "server-tls", "auto|starttls|direct|off", OPTION_CHOICE, AT(proxy.server_tls),
+     "how to speak TLS to the server (default auto: as UPSTREAM says, and as the client does)"},
     {0, "accept-proxy-protocol", "CIDR", OPTION_STRINGS, AT(balancers),
      "load balancers there say whose connection it is; repeatable"},
     {0, "send-proxy-protocol", "v2|v1", OPTION_OPTIONAL, AT(proxy.send_header),

@@ -13,9 +13,11 @@ static const struct {
     {"HEAD ", HTTP},
     {"OPTIONS ", HTTP},
     {"CONNECT ", HTTP},
-    {"\x16\x03", "this is TLS from the first byte (direct TLS, XEP-0368), which is not ended yet: "
-                 "it is relayed unread. Set the client to STARTTLS"},
 };
+
+const char door_server_stream[] =
+    "this is a server-to-server stream, which is not read yet: it is relayed, and labelled as if a "
+    "client sent it. Point clients here, not servers";
 
 const char *door_unread(const char *p, size_t n)
 {
@@ -25,6 +27,8 @@ const char *door_unread(const char *p, size_t n)
         if (n >= len && memcmp(p, doors[i].bytes, len) == 0)
             return doors[i].sentence;
     }
+    if (memmem(p, n, "'jabber:server'", 15) || memmem(p, n, "\"jabber:server\"", 15))
+        return door_server_stream;
     return NULL;
 }
 

@@ -163,6 +163,15 @@ static void step_aside(struct gate *g, enum dir dir, const struct error *e)
         g->user->aside(g->arg, dir, e);
 }
 
+static void edit(struct gate *g, enum dir dir, size_t n, const char *sent, size_t sent_len,
+                 const char *reason)
+{
+    const char *p = bytes(&g->way[dir]);
+
+    drop(&g->way[dir], n);
+    g->user->edit(g->arg, dir, p, n, sent, sent_len, reason);
+}
+
 /* The direction's bytes, for a user that may come back to this gate while it reads them. */
 static struct buf take(struct gate_way *w, size_t *at)
 {
@@ -270,6 +279,22 @@ static void stanza(struct gate *g, enum dir dir, size_t n)
     last(g, dir, n);
 }
 
+/* Features that something is to be negotiated with: as they came, or as they are wished. */
+static void pass_features(struct gate *g, enum dir dir, size_t n)
+{
+    const struct item *it;
+    struct features_edit fe;
+
+    features_edit_init(&fe);
+    if (g->wishes &&
+        reader_item_deep(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0 &&
+        features_edit(&fe, it, g->wishes) == 0 && fe.changed)
+        edit(g, dir, n, fe.bytes.p, fe.bytes.len, fe.reason);
+    else
+        pass(g, dir, n);
+    features_edit_free(&fe);
+}
+
 static void features(struct gate *g, enum dir dir, size_t n)
 {
     const struct item *it;
@@ -277,7 +302,7 @@ static void features(struct gate *g, enum dir dir, size_t n)
     if (reader_item(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0)
         for (size_t i = 0; i < sizeof negotiable / sizeof *negotiable; i++)
             if (item_find(it, 2, negotiable[i].ns, negotiable[i].name) >= 0) {
-                pass(g, dir, n);
+                pass_features(g, dir, n);
                 return;
             }
     last(g, dir, n); /* nothing is left to negotiate */
@@ -324,6 +349,14 @@ static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n
     return err;
 }
 
+/* The client says something else than <starttls/>, and must have TLS. */
+static bool is_insecure(const struct gate *g, enum dir dir, enum scan_what what,
+                        enum item_kind kind)
+{
+    return g->wishes & FEATURES_REQUIRE_STARTTLS && !g->secured && dir == DIR_C2S &&
+           what == SCAN_ITEM && kind != ITEM_STARTTLS;
+}
+
 static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
 {
     enum item_kind kind;
@@ -333,8 +366,21 @@ static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t 
         step_aside(g, dir, &e);
         return;
     }
+    if (is_insecure(g, dir, what, kind)) {
+        const char *p = bytes(&g->way[dir]);
+
+        drop(&g->way[dir], n);
+        g->stopped = true;
+        g->user->insecure(g->arg, p, n);
+        return;
+    }
     if (kind == ITEM_STARTTLS && g->secured) /* the server will refuse it */
         kind = ITEM_OTHER;
+    if (kind == ITEM_HEADER && dir == DIR_C2S && g->skip_header) {
+        g->skip_header = false;
+        edit(g, dir, n, "", 0, "xmpptap has opened the stream with the server already");
+        return;
+    }
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (steps[i].phase == g->phase && steps[i].dir == dir && steps[i].kind == kind) {
             steps[i].act(g, dir, n);
@@ -536,6 +582,25 @@ void gate_eof(struct gate *g, enum dir dir)
 {
     if (!g->stopped && left(&g->way[dir]) && !before_tls(g, dir))
         pass(g, dir, left(&g->way[dir]));
+}
+
+void gate_ask(struct gate *g, const char *domain)
+{
+    snprintf(g->domain, sizeof g->domain, "%s", domain);
+    g->peeked = true;
+}
+
+void gate_skip_header(struct gate *g)
+{
+    g->skip_header = true;
+}
+
+void gate_take(struct gate *g, enum dir dir, struct buf *out)
+{
+    size_t at;
+
+    *out = take(&g->way[dir], &at);
+    buf_drop(out, at);
 }
 
 void gate_open(struct gate *g)

@@ -10,6 +10,7 @@
 #define XMPPTAP_GATE_H
 
 #include "../decoder/decoder.h"
+#include "features.h"
 
 #define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
 #define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
@@ -31,6 +32,8 @@ struct gate_user {
     void (*secure_client)(void *arg, const char *p, size_t n);
     /* Plaintext behind <starttls/>: record it as a violation and end the session. */
     void (*refuse)(void *arg, const char *p, size_t n);
+    /* The client went on without TLS, which it must have: record `p`, tell it, end the session. */
+    void (*insecure)(void *arg, const char *p, size_t n);
     /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
 };
@@ -61,6 +64,8 @@ struct gate {
     bool peeked;           /* the client's first header was seen */
     bool open;             /* the server's leg stands */
     bool secured;          /* TLS was negotiated */
+    unsigned wishes;       /* enum features_wish: what the client must not see as it came */
+    bool skip_header;      /* gate_skip_header() */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];
@@ -74,6 +79,13 @@ void gate_stop(struct gate *g); /* call nobody any more */
 
 /* Bytes received. ERR_NOMEM: end the session. */
 int gate_input(struct gate *g, enum dir dir, const char *p, size_t n) MUST_CHECK;
+
+/* Before it is open. The client asks for this domain (SNI), "": for none. */
+void gate_ask(struct gate *g, const char *domain);
+/* The client's next header is not sent on: somebody has opened the stream with the server. */
+void gate_skip_header(struct gate *g);
+/* What waits of `dir`, to `out`, which is then the caller's. */
+void gate_take(struct gate *g, enum dir dir, struct buf *out);
 
 void gate_open(struct gate *g);           /* the server's leg stands: what waited goes on */
 void gate_eof(struct gate *g, enum dir dir); /* no more will come: what waits goes on as it is */

@@ -26,6 +26,7 @@ struct proxy_options {
     int transparent;         /* enum transparent */
     struct cidr balancer[BALANCERS_MAX]; /* whose connections begin with a PROXY header */
     unsigned balancers;
+    int client_tls, server_tls; /* enum client_tls, enum server_tls: entry.h */
     int send_header;         /* 0, or 1 + enum proxy_header_version */
     const char *upstream_ca; /* NULL: the system's store */
     bool insecure;

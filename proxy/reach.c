@@ -1,17 +1,44 @@
 #include "reach.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../logs/message.h"
 #include "door.h"
+#include "hello.h"
 #include "listen.h"
 #include "server/server.h"
 
-void reach_failed(struct session *s, const char *condition, const struct error *e)
+#define TLS_HANDSHAKE 0x16
+
+static void peek(struct reader *r, const char *p, size_t n, char asked[REACH_ASKED])
+{
+    struct gate g; /* never open: it calls nobody */
+
+    gate_init(&g, r, NULL, NULL);
+    if (gate_input(&g, DIR_C2S, p, n) == 0)
+        snprintf(asked, REACH_ASKED, "%s", g.domain);
+    gate_free(&g);
+}
+
+const char *reach_upstream(const struct session *s, const char *p, size_t n,
+                           char asked[REACH_ASKED])
+{
+    struct hello hello;
+
+    asked[0] = '\0';
+    if (s->upstream->kind != UPSTREAM_ASKED || !n)
+        return s->upstream->text;
+    if (*p != TLS_HANDSHAKE)
+        peek(s->proxy->reader, p, n, asked);
+    else if (hello_read(p, n, &hello) == HELLO_WHOLE)
+        snprintf(asked, REACH_ASKED, "%s", hello.name);
+    return asked;
+}
+
+void reach_tell(struct session *s, const char *condition, const struct error *e)
 {
     static const char reason[] = "no server could be reached";
-    const char *text = s->upstream->text;
-    const char *name = *text ? text : s->gate.domain;
     struct buf b;
     size_t n;
     const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
@@ -20,17 +47,27 @@ void reach_failed(struct session *s, const char *condition, const struct error *
     buf_init(&b, 16u << 10);
     err = door_unreachable(&b, s->gate.domain, condition);
     gate_stop(&s->gate);
-    session_edit(s, DIR_C2S, p, n, "", 0, reason);
+    if (n)
+        session_edit(s, DIR_C2S, p, n, "", 0, reason);
     if (!err)
         session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
     buf_free(&b);
     gate_free(&s->gate); /* it was recorded just now, and not sent */
     s->gone[SIDE_SERVER] = true;
+    session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
+}
+
+void reach_failed(struct session *s, const char *condition, const struct error *e)
+{
+    const char *text = s->upstream->text;
+    const char *name = *text ? text : s->gate.domain;
+    struct error whole;
+
     if (*name)
-        session_close(s, SIDE_PROXY, e->code, "the server %.90s cannot be reached: %s", name,
-                      e->detail);
+        error_set(&whole, e->code, "the server %.90s cannot be reached: %s", name, e->detail);
     else
-        session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
+        error_set(&whole, e->code, "%s", e->detail);
+    entry_refuse(s, condition, &whole);
 }
 
 static void no_domain(struct session *s)
@@ -76,7 +113,7 @@ static void begin(struct session *s)
 
 void reach_server(struct session *s)
 {
-    if (s->closing || SERVER(s)->bottom)
+    if (s->closing || SERVER(s)->bottom || s->entry.step != ENTRY_DIALLING)
         return;
     if (s->upstream->kind != UPSTREAM_ASKED || *s->gate.domain)
         begin(s);

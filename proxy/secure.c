@@ -1,5 +1,7 @@
 #include "secure.h"
 
+#include <string.h>
+
 #include "../certs/cert.h"
 #include "../certs/verify.h"
 #include "../logs/message.h"
@@ -8,6 +10,9 @@
 #include "keylog.h"
 
 #define DOMAIN_MAX 1024
+
+static const unsigned char ALPN[] = "\x0bxmpp-client"; /* XEP-0368, RFC 7301 */
+
 #define TLS_FAILURE "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"
 
 /* The name asked for by the client, or what UPSTREAM names; as TLS names it. Returns `out`. */
@@ -37,8 +42,13 @@ void secure_refused(struct session *s, enum side by, const struct error *e)
 {
     struct buf *proceed = &s->gate.proceed;
 
-    secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail,
-                  e->kind);
+    if (leg_ssl(SERVER(s)))
+        secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail,
+                      e->kind);
+    if (s->entry.step != ENTRY_OVER) {
+        entry_server_failed(s, e);
+        return;
+    }
     session_edit(s, DIR_S2C, proceed->p, proceed->len, TLS_FAILURE, sizeof TLS_FAILURE - 1,
             error_text(e->code));
     buf_free(proceed);
@@ -53,8 +63,11 @@ void secure_server(struct session *s, const char *p, size_t n)
 
     session_wait(s, WAIT_SERVER_TLS, s->proxy->options->handshake_s * 1000);
     if (!leg_is_embedded(SERVER(s))) {
+        bool direct = s->entry.step == ENTRY_SERVER_DIRECT;
+
         ssl = SSL_new(s->proxy->upstream_tls);
-        if (!ssl || !tls_set_name(ssl, domain(s, name))) {
+        if (!ssl || !tls_set_name(ssl, domain(s, name)) ||
+            (direct && SSL_set_alpn_protos(ssl, ALPN, sizeof ALPN - 1))) {
             SSL_free(ssl);
             session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
             return;
@@ -87,8 +100,28 @@ void secure_server_done(struct session *s)
                     "ignored because of --insecure: %s", e.detail);
         secure_record(s, SIDE_SERVER, err ? e.detail : "ok", "", err ? e.kind : NULL);
     }
+    if (s->entry.step != ENTRY_OVER) {
+        entry_secured(s, SIDE_SERVER);
+        return;
+    }
     session_wait(s, WAIT_CLIENT_TLS, s->proxy->options->handshake_s * 1000);
     gate_server_secured(&s->gate);
+}
+
+/* A client that asks for XMPP gets it; one that asks for something else, or for nothing, is not told
+ * (XEP-0368 §2). */
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
+                       const unsigned char *in, unsigned in_len, void *arg)
+{
+    (void)ssl;
+    (void)arg;
+    for (unsigned at = 0; at < in_len; at += 1u + in[at])
+        if (in[at] == ALPN[0] && in_len - at > ALPN[0] && memcmp(in + at, ALPN, 1u + ALPN[0]) == 0) {
+            *out = in + at + 1;
+            *len = in[at];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_NOACK;
 }
 
 /* What the client is shown: a leaf, or the server's own certificate. Returns a new reference, or
@@ -116,11 +149,14 @@ void secure_client(struct session *s, const char *p, size_t n)
 {
     char name[DOMAIN_MAX];
     struct error e;
-    SSL *server = leg_ssl(SERVER(s));
+    SSL *server = s->gone[SIDE_SERVER] ? NULL : leg_ssl(SERVER(s));
     X509 *cert = server ? SSL_get1_peer_certificate(server) : NULL;
     SSL_CTX *ctx = client_context(s, domain(s, name), cert, &e);
-    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+    SSL *ssl;
 
+    if (ctx)
+        SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
+    ssl = ctx ? SSL_new(ctx) : NULL;
     X509_free(cert);
     SSL_CTX_free(ctx);
     if (ssl && !client_cert_ask(ssl, server)) {
@@ -157,6 +193,10 @@ void secure_client_done(struct session *s)
 {
     say_client_cert(s);
     secure_record(s, SIDE_CLIENT, "", "", NULL);
+    if (s->entry.step != ENTRY_OVER) {
+        entry_secured(s, SIDE_CLIENT);
+        return;
+    }
     session_wait(s, WAIT_NOTHING, 0);
     gate_client_secured(&s->gate);
 }

@@ -34,7 +34,11 @@ static struct leg *leg_to(struct session *s, enum dir dir)
 
 static const char *phase_name(const struct session *s)
 {
-    return s->wait == WAIT_CONNECT ? "connect" : gate_phase_name(&s->gate);
+    const char *entry = entry_phase_name(s);
+
+    if (s->wait == WAIT_CONNECT)
+        return "connect";
+    return entry ? entry : gate_phase_name(&s->gate);
 }
 
 /* ---- the timer ---- */
@@ -174,6 +178,7 @@ static void free_if_closed(struct session *s)
     if (s->next)
         s->next->prev = s->prev;
     gate_free(&s->gate);
+    entry_free(&s->entry);
     arrival_free(&s->arrival);
     free(s);
 }
@@ -299,16 +304,36 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
                 error_text(e->code), *e->detail ? ": " : "", e->detail);
 }
 
+void session_raw(struct session *s, enum dir dir, enum error_code code, const char *why)
+{
+    struct mark raw = {.kind = MARK_RAW, .dir = dir, .code = code, .reason = why};
+
+    session_mark(s, &raw);
+}
+
+/* RFC 6120 §5.3.1: the client may be told why. */
+static void on_insecure(void *arg, const char *p, size_t n)
+{
+    static const char error[] =
+        "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+        "</stream:error></stream:stream>";
+    static const char why[] = "--client-tls required";
+    struct session *s = arg;
+
+    session_edit(s, DIR_C2S, p, n, "", 0, why);
+    session_edit(s, DIR_S2C, NULL, 0, error, sizeof error - 1, why);
+    session_close(s, SIDE_CLIENT, ERR_NO_TLS, "the client went on without TLS, which --client-tls "
+                  "required demands of it; switch TLS on in it, or leave that option out");
+}
+
 static void on_refuse(void *arg, const char *p, size_t n)
 {
     static const char why[] = "plaintext arrived behind <starttls/>, where TLS must begin; it was "
                               "not sent on (RFC 6120 section 5.3.1). Mend the client, or look for "
                               "who injects it";
     struct session *s = arg;
-    struct mark raw = {.kind = MARK_RAW, .dir = DIR_C2S, .code = ERR_BEHIND_STARTTLS,
-                       .reason = why};
 
-    session_mark(s, &raw);
+    session_raw(s, DIR_C2S, ERR_BEHIND_STARTTLS, why);
     session_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
     session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
 }
@@ -339,38 +364,34 @@ static void send_header(struct session *s)
 static void on_up(void *arg, struct leg *l)
 {
     struct session *s = arg;
-    const struct dial_target *t = leg_dialled(l);
 
+    (void)l;
     if (s->closing)
         return;
     reach_up(s);
     send_header(s);
-    if (t && t->direct_tls) {
-        struct error e;
-
-        error_set(&e, ERR_UNREACHABLE, "direct TLS to a server is not spoken yet; give "
-                  "tcp://HOST:PORT");
-        if (!leg_redial(l, "direct TLS to a server is not spoken yet"))
-            reach_failed(s, REACH_FAILED, &e);
-        return;
-    }
     session_wait(s, WAIT_NOTHING, 0);
-    gate_open(&s->gate);
-    if (s->eof[SIDE_CLIENT] && !s->closing)
-        other_side(s, SIDE_CLIENT);
+    if (!s->closing)
+        entry_up(s);
     flush(s);
 }
 
-/* The first byte makes it a session: now it is recorded. The gate has read it, and may know the
- * domain. */
-static bool record_begin(struct session *s)
+void session_ready(struct session *s)
+{
+    gate_open(&s->gate);
+    if (s->eof[SIDE_CLIENT] && !s->closing)
+        other_side(s, SIDE_CLIENT);
+}
+
+/* The first bytes make it a session: now it is recorded. */
+static bool record_begin(struct session *s, const char *p, size_t n)
 {
     const struct arrival *a = &s->arrival;
-    char entry[ADDRESS_TEXT], peer[ADDRESS_TEXT];
+    char entry[ADDRESS_TEXT], peer[ADDRESS_TEXT], asked[REACH_ASKED];
     struct event_session facts = {
         .client = address_text(&a->client, s->client, sizeof s->client),
         .listen = address_text(&a->entry, entry, sizeof entry),
-        .upstream = *s->upstream->text ? s->upstream->text : s->gate.domain,
+        .upstream = reach_upstream(s, p, n, asked),
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
@@ -393,13 +414,12 @@ static bool begin(struct session *s, const char *p, size_t n)
 {
     const char *unread = door_unread(p, n);
 
-    if (!record_begin(s))
+    if (!record_begin(s, p, n))
         return false;
     if (unread)
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
                 unread);
-    reach_server(s);
-    return !s->closing;
+    return true;
 }
 
 /* ---- what the legs say ---- */
@@ -449,21 +469,27 @@ static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
     }
     if (state == ARRIVAL_OVER)
         return true;
-    if (record_begin(s))
+    if (record_begin(s, *p, *n))
         session_close(s, SIDE_CLIENT, e.code, "%s", e.detail);
     return false;
+}
+
+/* What comes before the gate's turn is the entry's, but for what waits in the gate. */
+static void take_in(struct session *s, enum dir dir, const char *p, size_t n)
+{
+    if (s->entry.step == ENTRY_FIRST ? !entry_first(s, p, n) : entry_data(s, dir, p, n))
+        return;
+    if (gate_input(&s->gate, dir, p, n))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
 }
 
 static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
-    if (s->closing || (!s->tap && !arrived(s, &p, &n, false)))
+    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
         return;
-    if (gate_input(&s->gate, dir_from(side_of(s, l)), p, n))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-    if (s->closing || (!s->tap && !begin(s, p, n)))
-        return;
+    take_in(s, dir_from(side_of(s, l)), p, n);
     reach_server(s);
     flush(s);
 }
@@ -474,26 +500,40 @@ static void on_eof(void *arg, struct leg *l)
     enum side side = side_of(s, l), other = side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
     const char *rest = "";
     size_t n = 0;
+    struct error e;
 
     s->eof[side] = true;
-    if (!s->closing && !s->tap && arrived(s, &rest, &n, true)) {
-        if (gate_input(&s->gate, DIR_C2S, rest, n))
-            session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
-        else
-            begin(s, rest, n);
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n)) {
+        take_in(s, DIR_C2S, rest, n);
+        reach_server(s);
     }
     if (s->closing) {
         finish_if_over(s);
         return;
     }
     ended_by(s, side, ERR_CLOSED, "");
-    if (s->eof[other] || !s->tap || gate_in_tls(&s->gate))
+    if (side == SIDE_SERVER && s->entry.step == ENTRY_SERVER_OPENING) {
+        error_set(&e, ERR_TLS, "the server closed the connection before STARTTLS with it was over; "
+                  "its log may say why");
+        entry_server_failed(s, &e);
+    } else if (s->eof[other] || !s->tap || gate_in_tls(&s->gate) || entry_in_tls(s))
         session_close(s, side, ERR_CLOSED, NULL);
     else if (s->wait != WAIT_CONNECT) /* else when the server's leg stands */
         other_side(s, side);
     else
         reach_server(s);
     flush(s);
+}
+
+static bool in_server_tls(const struct session *s)
+{
+    return s->gate.phase == GATE_TLS_SERVER ||
+           (s->entry.step >= ENTRY_SERVER_DIRECT && s->entry.step <= ENTRY_SERVER_TLS);
+}
+
+static bool in_client_tls(const struct session *s)
+{
+    return s->gate.phase == GATE_TLS_CLIENT || s->entry.step == ENTRY_CLIENT_TLS;
 }
 
 static void on_failed(void *arg, struct leg *l, const struct error *e)
@@ -506,12 +546,14 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         finish_if_over(s);
     } else if (s->wait == WAIT_CONNECT && side == SIDE_SERVER) {
         reach_failed(s, REACH_FAILED, e);
-    } else if (s->gate.phase == GATE_TLS_SERVER && side == SIDE_SERVER) {
+    } else if (side == SIDE_SERVER && in_server_tls(s)) {
         secure_refused(s, SIDE_SERVER, e);
     } else {
-        if (s->gate.phase == GATE_TLS_CLIENT && side == SIDE_CLIENT && leg_ssl(l))
+        if (side == SIDE_CLIENT && in_client_tls(s) && leg_ssl(l))
             secure_record(s, side, "", e->detail, e->kind);
         s->gone[side] = true;
+        if (s->entry.refusal.due) /* it did not want to hear it */
+            e = &s->entry.refusal.error;
         session_close(s, side, e->code, "%s", e->detail);
     }
 }
@@ -604,6 +646,7 @@ static const struct gate_user gate_events = {
     .secure_server = on_secure_server,
     .secure_client = on_secure_client,
     .refuse = on_refuse,
+    .insecure = on_insecure,
     .aside = on_aside,
 };
 
@@ -616,7 +659,8 @@ void session_reading(struct session *s)
     s->held_up |= s->paused;
 
     for (int i = 0; i < 2; i++) {
-        bool pause = s->paused || s->leg[!i].above_water || gate_blocked(&s->gate, dir_from((enum side)i));
+        bool pause = s->paused || s->leg[!i].above_water || entry_blocked(s, (enum side)i) ||
+                     gate_blocked(&s->gate, dir_from((enum side)i));
 
         leg_read(&s->leg[i], !s->eof[i] && (s->closing || !pause));
     }
@@ -637,6 +681,7 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
     if (s->next)
         s->next->prev = s;
     p->sessions = s;
+    entry_init(&s->entry);
     gate_init(&s->gate, p->reader, &gate_events, s);
     uv_timer_init(p->loop, &s->timer);
     s->timer.data = s;

@@ -7,6 +7,7 @@
 #define XMPPTAP_SESSION_H
 
 #include "arrival.h"
+#include "entry.h"
 #include "gate.h"
 #include "leg.h"
 #include "proxy.h"
@@ -26,6 +27,7 @@ struct session {
     struct proxy *proxy;
     struct session *prev, *next;
     struct leg leg[2];       /* by SIDE_CLIENT, SIDE_SERVER */
+    struct entry entry;      /* what comes before the gate */
     struct gate gate;
     struct tap *tap;         /* NULL before the first byte and behind the end */
     char id[TAP_ID_MAX];
@@ -76,6 +78,12 @@ void session_mark(struct session *s, const struct mark *m);
 /* `p` was received and is recorded; `sent` goes on instead, maybe nothing. */
 void session_edit(struct session *s, enum dir dir, const char *p, size_t n, const char *sent,
                   size_t sent_len, const char *reason);
+
+/* Bytes of `dir` that are a violation follow, as an edit. */
+void session_raw(struct session *s, enum dir dir, enum error_code code, const char *why);
+
+/* Both legs stand as they shall: the gate's turn. */
+void session_ready(struct session *s);
 
 /* Reads where it may: after anything that changes what is pending, held or full. */
 void session_reading(struct session *s);

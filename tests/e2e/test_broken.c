@@ -89,17 +89,14 @@ static void test_half_hello_then_silence(void **state)
     box_done(s->box);
 }
 
-/* Direct TLS, half of it; whether it is ended here or relayed, the client leaves first. */
+/* Direct TLS, half of it: nobody is dialled, because nobody knows for whom. */
 static void test_half_hello_at_once(void **state)
 {
     struct scene *s = scene_start(*state);
     int sockets = run_sockets(s->proxy);
     scene_connect(s);
     PEER_OK(&s->client, peer_send(&s->client, half_hello, sizeof(half_hello)));
-    scene_accept(s);
     peer_close(&s->client);
-    assert_ends(&s->server);
-    peer_close(&s->server);
     assert_sockets(s, sockets);
     scene_stop(s);
     assert_sessions(s, 2);

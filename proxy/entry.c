@@ -1,0 +1,408 @@
+#include "entry.h"
+
+#include <string.h>
+
+#include "../logs/message.h"
+#include "door.h"
+#include "hello.h"
+#include "reach.h"
+#include "secure.h"
+#include "session.h"
+
+#define TLS_HANDSHAKE 0x16
+#define HELD_BYTES    (64u << 10) /* of the client's TLS, above which it pauses */
+
+#define OUR_SERVER_TLS "xmpptap's own STARTTLS with the server"
+#define OUR_CLIENT_TLS "xmpptap's own STARTTLS with the client"
+
+static const char *const step_names[] = {
+    [ENTRY_SERVER_DIRECT] = "tls-handshake",
+    [ENTRY_SERVER_OPENING] = "starttls",
+    [ENTRY_SERVER_TLS] = "tls-handshake",
+    [ENTRY_CLIENT_OPENING] = "starttls",
+    [ENTRY_CLIENT_TLS] = "tls-handshake",
+    [ENTRY_OVER] = NULL,
+};
+
+const char *entry_phase_name(const struct session *s)
+{
+    return step_names[s->entry.step];
+}
+
+void entry_init(struct entry *en)
+{
+    *en = (struct entry){.step = ENTRY_FIRST};
+    buf_init(&en->held, HELLO_MAX + 4 * HELD_BYTES);
+}
+
+void entry_free(struct entry *en)
+{
+    opening_free(&en->opening);
+    buf_free(&en->held);
+}
+
+bool entry_blocked(const struct session *s, enum side side)
+{
+    return side == SIDE_CLIENT && s->entry.held.len >= HELD_BYTES;
+}
+
+bool entry_in_tls(const struct session *s)
+{
+    const struct entry *en = &s->entry;
+
+    return en->step != ENTRY_OVER && (en->direct || en->step > ENTRY_DIALLING);
+}
+
+static unsigned handshake_ms(const struct session *s)
+{
+    return s->proxy->options->handshake_s * 1000;
+}
+
+static const char *domain_of(const struct session *s)
+{
+    return *s->gate.domain ? s->gate.domain : s->upstream->host;
+}
+
+static void hold(struct session *s, const char *p, size_t n)
+{
+    if (buf_add(&s->entry.held, p, n))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+}
+
+/* ---- the client's first bytes ---- */
+
+static void not_tls(struct session *s)
+{
+    session_close(s, SIDE_CLIENT, ERR_TLS, "the client began as TLS does, but sent no ClientHello; "
+                  "is it an XMPP client?");
+}
+
+static void read_hello(struct session *s)
+{
+    struct entry *en = &s->entry;
+    struct hello hello;
+
+    switch (hello_read(en->held.p, en->held.len, &hello)) {
+    case HELLO_MORE:
+        session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
+        return;
+    case HELLO_BAD:
+        not_tls(s);
+        return;
+    case HELLO_WHOLE:
+        break;
+    }
+    if (hello_offers(&hello, "xmpp-server"))
+        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
+                door_server_stream);
+    gate_ask(&s->gate, hello.name);
+    session_wait(s, WAIT_NOTHING, 0);
+    en->step = ENTRY_DIALLING;
+}
+
+bool entry_first(struct session *s, const char *p, size_t n)
+{
+    struct entry *en = &s->entry;
+
+    if (en->step != ENTRY_FIRST)
+        return !en->direct;
+    en->direct |= n && *p == TLS_HANDSHAKE;
+    if (!en->direct) {
+        en->step = ENTRY_DIALLING;
+        return true;
+    }
+    hold(s, p, n);
+    if (!s->closing)
+        read_hello(s);
+    return false;
+}
+
+/* ---- the gate's turn ---- */
+
+static void over(struct session *s)
+{
+    opening_free(&s->entry.opening);
+    s->entry.step = ENTRY_OVER;
+    session_wait(s, WAIT_NOTHING, 0);
+    session_ready(s);
+}
+
+static void restart(struct session *s)
+{
+    struct mark m = {.kind = MARK_RESTART, .phase = PHASE_TLS};
+
+    session_mark(s, &m);
+}
+
+/* ---- an opening of ours ---- */
+
+static void answer(struct session *s, enum dir dir, const struct opening_step *step,
+                   const char *reason)
+{
+    if (step->answer_len && !s->closing)
+        session_edit(s, dir, NULL, 0, step->answer, step->answer_len, reason);
+}
+
+static void took(struct session *s, enum dir dir, const struct opening_step *step,
+                 const char *reason)
+{
+    if (step->n)
+        session_edit(s, dir, step->p, step->n, "", 0, reason);
+    answer(s, dir == DIR_C2S ? DIR_S2C : DIR_C2S, step, reason);
+}
+
+static void server_without_tls(struct session *s)
+{
+    struct error e;
+    struct buf rest;
+
+    opening_take_rest(&s->entry.opening, &rest);
+    if (s->proxy->options->server_tls == SERVER_TLS_AUTO && !s->entry.direct) {
+        gate_skip_header(&s->gate);
+        over(s);
+        if (gate_input(&s->gate, DIR_S2C, rest.p, rest.len))
+            session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+        buf_free(&rest);
+        return;
+    }
+    session_edit(s, DIR_S2C, rest.p, rest.len, "", 0, OUR_SERVER_TLS);
+    buf_free(&rest);
+    error_set(&e, ERR_NO_TLS, "the server offers no STARTTLS, and the client's TLS would go on in "
+              "clear; give tls://HOST:PORT if it has direct TLS, or --server-tls off");
+    entry_refuse(s, "remote-connection-failed", &e);
+}
+
+static void server_refused(struct session *s)
+{
+    struct error e;
+
+    error_set(&e, ERR_REFUSED_TLS, "the server ended xmpptap's own STARTTLS with an error, which is "
+              "in the session's record: `xmpptap show` prints it");
+    entry_refuse(s, "remote-connection-failed", &e);
+}
+
+static void bad(struct session *s, enum side side, const struct opening_step *step)
+{
+    struct error e;
+
+    if (side == SIDE_CLIENT) {
+        if (step->code == ERR_BEHIND_STARTTLS)
+            session_raw(s, DIR_C2S, step->code, step->why);
+        session_close(s, SIDE_CLIENT, step->code, "%s", step->why);
+        return;
+    }
+    error_set(&e, step->code, "the server answered with what cannot be read: %s", step->why);
+    entry_refuse(s, "remote-connection-failed", &e);
+}
+
+static void opening_secure(struct session *s, enum side side)
+{
+    struct buf rest;
+
+    opening_take_rest(&s->entry.opening, &rest);
+    if (side == SIDE_SERVER) {
+        s->entry.step = ENTRY_SERVER_TLS;
+        secure_server(s, rest.p, rest.len);
+    } else {
+        s->entry.step = ENTRY_CLIENT_TLS;
+        session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
+        secure_client(s, rest.p, rest.len);
+    }
+    buf_free(&rest);
+}
+
+/* Decides what it can. */
+static void run_opening(struct session *s, enum side side)
+{
+    enum entry_step step = s->entry.step;
+    enum dir dir = side == SIDE_CLIENT ? DIR_C2S : DIR_S2C;
+    const char *reason = side == SIDE_CLIENT ? OUR_CLIENT_TLS : OUR_SERVER_TLS;
+    struct opening_step done;
+
+    while (!s->closing && s->entry.step == step) {
+        enum opening_what what = opening_next(&s->entry.opening, &done);
+
+        if (what == OPENING_MORE)
+            return;
+        if (what != OPENING_NO_TLS)
+            took(s, dir, &done, reason);
+        if (s->closing || what == OPENING_TAKEN)
+            continue;
+        if (what == OPENING_SECURE)
+            opening_secure(s, side);
+        else if (what == OPENING_NO_TLS)
+            server_without_tls(s);
+        else if (what == OPENING_REFUSED && side == SIDE_SERVER)
+            server_refused(s);
+        else if (what == OPENING_REFUSED)
+            session_close(s, SIDE_CLIENT, ERR_CLOSED, NULL);
+        else
+            bad(s, side, &done);
+        return;
+    }
+}
+
+static void feed(struct session *s, enum side side, const char *p, size_t n)
+{
+    if (opening_add(&s->entry.opening, p, n))
+        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    else
+        run_opening(s, side);
+}
+
+static void open_to_server(struct session *s)
+{
+    struct buf b;
+    int err;
+
+    s->entry.step = ENTRY_SERVER_OPENING;
+    opening_init(&s->entry.opening, s->proxy->reader, true, "");
+    session_wait(s, WAIT_SERVER_TLS, handshake_ms(s));
+    buf_init(&b, 16u << 10);
+    err = opening_hello(&b, domain_of(s));
+    if (err)
+        session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
+    else
+        session_edit(s, DIR_C2S, NULL, 0, b.p, b.len, OUR_SERVER_TLS);
+    buf_free(&b);
+}
+
+/* The client's header waits in the gate, or is still to come. */
+static void open_to_client(struct session *s)
+{
+    struct buf waiting;
+
+    opening_free(&s->entry.opening);
+    s->entry.step = ENTRY_CLIENT_OPENING;
+    opening_init(&s->entry.opening, s->proxy->reader, false, domain_of(s));
+    session_wait(s, WAIT_NOTHING, 0);
+    gate_take(&s->gate, DIR_C2S, &waiting);
+    feed(s, SIDE_CLIENT, waiting.len ? waiting.p : "", waiting.len);
+    buf_free(&waiting);
+}
+
+/* ---- the two legs ---- */
+
+static void begin_client_tls(struct session *s)
+{
+    struct entry *en = &s->entry;
+    struct buf held = en->held;
+
+    buf_init(&en->held, held.max);
+    en->step = ENTRY_CLIENT_TLS;
+    session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
+    secure_client(s, held.p, held.len);
+    buf_free(&held);
+}
+
+/* The server's leg is as it shall be. */
+static void server_ready(struct session *s)
+{
+    const struct proxy_options *o = s->proxy->options;
+    bool in_step = !s->entry.server_secured && o->server_tls != SERVER_TLS_OFF;
+
+    if (!in_step || o->client_tls == CLIENT_TLS_OFF || s->entry.direct)
+        s->gate.wishes |= FEATURES_NO_STARTTLS;
+    if (o->client_tls == CLIENT_TLS_REQUIRED)
+        s->gate.wishes |= FEATURES_REQUIRE_STARTTLS;
+    if (s->entry.direct)
+        begin_client_tls(s);
+    else if (!in_step && o->client_tls != CLIENT_TLS_OFF)
+        open_to_client(s);
+    else
+        over(s);
+}
+
+void entry_up(struct session *s)
+{
+    const struct proxy_options *o = s->proxy->options;
+    const struct dial_target *t = leg_dialled(SERVER(s));
+    bool alone = s->entry.direct || o->client_tls == CLIENT_TLS_OFF;
+
+    if (t ? t->direct_tls || o->server_tls == SERVER_TLS_DIRECT : s->entry.direct) {
+        s->entry.step = ENTRY_SERVER_DIRECT;
+        secure_server(s, "", 0);
+    } else if (!t) { /* the embedded server needs no TLS of ours */
+        server_ready(s);
+    } else if (o->server_tls == SERVER_TLS_STARTTLS ||
+               (o->server_tls == SERVER_TLS_AUTO && alone)) {
+        open_to_server(s);
+    } else {
+        server_ready(s);
+    }
+}
+
+static void client_secured(struct session *s)
+{
+    if (s->entry.refusal.due) {
+        entry_refuse(s, s->entry.refusal.condition, &s->entry.refusal.error);
+        return;
+    }
+    s->gate.secured = true;
+    if (!s->entry.direct)
+        restart(s);
+    over(s);
+}
+
+void entry_secured(struct session *s, enum side side)
+{
+    if (side == SIDE_CLIENT) {
+        client_secured(s);
+        return;
+    }
+    if (s->entry.step == ENTRY_SERVER_TLS)
+        restart(s);
+    s->entry.server_secured = true;
+    server_ready(s);
+}
+
+bool entry_data(struct session *s, enum dir dir, const char *p, size_t n)
+{
+    struct entry *en = &s->entry;
+
+    if (en->step == ENTRY_OVER)
+        return false;
+    if (dir == DIR_S2C && en->step == ENTRY_SERVER_OPENING)
+        feed(s, SIDE_SERVER, p, n);
+    else if (dir == DIR_C2S && en->step == ENTRY_CLIENT_OPENING)
+        feed(s, SIDE_CLIENT, p, n);
+    else if (dir == DIR_C2S && en->direct)
+        hold(s, p, n);
+    else
+        return false;
+    return true;
+}
+
+/* ---- no server ---- */
+
+void entry_server_failed(struct session *s, const struct error *e)
+{
+    if (leg_redial(SERVER(s), e->detail)) {
+        s->entry.step = ENTRY_DIALLING;
+        session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
+        return;
+    }
+    entry_refuse(s, "remote-connection-failed", e);
+}
+
+/* A client that speaks TLS from the first byte hears nothing else: it gets its handshake first. */
+static bool postpone(struct session *s, const char *condition, const struct error *e)
+{
+    struct entry *en = &s->entry;
+
+    if (!en->direct || en->step >= ENTRY_CLIENT_TLS || !en->held.len || s->eof[SIDE_CLIENT])
+        return false;
+    en->refusal.due = true;
+    en->refusal.condition = condition;
+    en->refusal.error = *e;
+    leg_close(SERVER(s));
+    s->gone[SIDE_SERVER] = true;
+    begin_client_tls(s);
+    return true;
+}
+
+void entry_refuse(struct session *s, const char *condition, const struct error *e)
+{
+    if (!s->closing && !postpone(s, condition, e))
+        reach_tell(s, condition, e);
+}
