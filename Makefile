@@ -26,7 +26,8 @@ UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden
                $(FUZZ_SHARED)
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
-INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py)
+INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py \
+               tests/interop/namespaces.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 
@@ -116,8 +117,9 @@ $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(FUZZ:%=build/release/%) \
                  $(E2E:%=build/release/%) $(INTEROP)
 ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asan/%)
-# The peers of the end-to-end tests need no watching here, the program does.
-TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(INTEROP) \
+# The peers of the end-to-end tests need no watching here, the program does; how connections come
+# to it is nothing to its threads.
+TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/namespaces.py,$(INTEROP)) \
     $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill,$(E2E)))
 
 # $(call test,PROGRAMS TO BUILD,STAGES): what did not build is a failed test among the others.

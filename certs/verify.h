@@ -22,7 +22,7 @@
  * store. NULL with `e` filled (ERR_CA: names the file and the cure). Owned by the caller. */
 SSL_CTX *verify_context(const char *ca_file, struct error *e);
 
-/* After a handshake: is the peer's chain trusted and its name `domain`? Names are taken from DNS
+/* After a handshake: is the peer's chain trusted and its name `domain` (NULL: any)? Names are taken from DNS
  * SANs, SRVName `_xmpp-client.DOMAIN` (RFC 4985), xmppAddr (RFC 6120 §13.7.1.4), IP SANs for an
  * address; from the subject only where the certificate has no SAN of these kinds. 0, or
  * ERR_CERTIFICATE with `e` a sentence with cause and cure ("self-signed certificate ...; give its

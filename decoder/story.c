@@ -333,6 +333,8 @@ static void wire(struct story *s, const struct event *ev)
             answered(s, ev);
         apply(s, ev);
     }
+    if (label_matches("stream.open", ev->label) && story_get(s, "tls.client.version"))
+        story_set(s, "stream.secured", "yes"); /* direct TLS (XEP-0368): it needs no second stream */
     if (!s->login_us && story_get(s, "bound"))
         s->login_us = ev->time_us;
     if (ev->closing) { /* who was the first to say goodbye? */

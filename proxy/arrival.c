@@ -140,6 +140,17 @@ const struct upstream *arrival_upstream(struct arrival *a)
     return &a->original;
 }
 
+struct sockaddr_storage arrival_source(const struct arrival *a)
+{
+    struct sockaddr_storage source = {.ss_family = AF_UNSPEC};
+
+    if (a->options->transparent != TRANSPARENT_TPROXY_SPOOF)
+        return source;
+    source = a->client;
+    address_set_port(&source, 0);
+    return source;
+}
+
 size_t arrival_header(const struct arrival *a, char *out)
 {
     if (!a->options->send_header)

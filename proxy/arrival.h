@@ -41,6 +41,10 @@ enum arrival_state arrival_take(struct arrival *a, const char **p, size_t *n, bo
 /* Where its server is: UPSTREAM, else with --transparent where it was going. Borrowed as long as `a` lives. */
 const struct upstream *arrival_upstream(struct arrival *a);
 
+/* The address that the server is to see, AF_UNSPEC: ours. Any port: with the client's own, the
+ * kernel's connection table could not tell the two connections apart. */
+struct sockaddr_storage arrival_source(const struct arrival *a);
+
 /* Begins the server's leg, if --send-proxy-protocol says so: to `out` (PROXY_HEADER_OUT bytes).
  * Returns how many. */
 size_t arrival_header(const struct arrival *a, char *out);

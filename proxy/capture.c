@@ -98,6 +98,7 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
 {
     struct recorder_options r = {
         .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0},
+        .queue_bytes = o->queue_bytes,
         .room = proxy_room,
         .room_arg = &cap->proxy,
     };

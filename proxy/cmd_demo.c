@@ -237,7 +237,7 @@ static int run(int argc, char **argv, const struct command *c)
 {
     static struct capture cap; /* too large for a stack */
     struct capture_options o = {
-        .proxy = {.listen = {"127.0.0.1:0"}, .connect_s = 10, .handshake_s = 15,
+        .proxy = {.listen = {"127.0.0.1:0"}, PROXY_DEFAULTS,
                   .stream_id = STREAM_ID},
         .secrets = 1,
     };

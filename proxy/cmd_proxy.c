@@ -41,6 +41,11 @@ static const struct option_row rows[] = {
      "show this certificate (PEM) to a server that asks for a client's"},
     {0, "client-key", "FILE", OPTION_STRING, AT(proxy.client_key),
      "its key (PEM; default: in the same file)"},
+    {0, "channel-binding", "auto|strip|pass", OPTION_CHOICE, AT(proxy.channel_binding),
+     "-PLUS mechanisms, which cannot pass a man in the middle: taken out where TLS ends here, "
+     "taken out always, left as they are (default auto)"},
+    {0, "compression", "pass|strip", OPTION_CHOICE, AT(proxy.strip_compression),
+     "XEP-0138 in the features: left as it is, or taken out (default pass)"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
      "append TLS secrets of both sides, for Wireshark"},
     {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),
@@ -58,6 +63,18 @@ static const struct option_row rows[] = {
      "for reaching the server (default 10)"},
     {0, "handshake-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.handshake_s),
      "for each TLS handshake (default 15)"},
+    {0, "negotiation-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.negotiation_s),
+     "for the whole login, people's typing included (default 300)"},
+    {0, "idle-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.idle_s),
+     "end a session in which nobody says anything for so long (default: none)"},
+    {0, "close-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.close_s),
+     "for one side to end when the other has (default 30)"},
+    {0, "wait-bytes", "SIZE", OPTION_BYTES, AT(proxy.wait_bytes),
+     "what may wait for the server or an answer of its, then the source does (default 64k)"},
+    {0, "item-bytes", "SIZE", OPTION_BYTES, AT(proxy.item_bytes),
+     "the longest item that is read before it is sent on, in a login (default 256k)"},
+    {0, "queue-bytes", "SIZE", OPTION_BYTES, AT(queue_bytes),
+     "what may wait to be recorded (default 32m)"},
     {0}};
 
 static int run_proxy(const struct command *c, struct capture_options *o, const char *upstream)
@@ -114,7 +131,7 @@ static int check_keys(const struct command *c, const struct proxy_options *o)
 
 static int run(int argc, char **argv, const struct command *c)
 {
-    struct capture_options o = {.proxy = {.connect_s = 10, .handshake_s = 15}};
+    struct capture_options o = {.proxy = {PROXY_DEFAULTS}};
     int rest, status;
 
     status = options_parse(c, argc, argv, &o, &rest);

@@ -71,32 +71,16 @@ static void hold(struct session *s, const char *p, size_t n)
 
 /* ---- the client's first bytes ---- */
 
-static void not_tls(struct session *s)
-{
-    session_close(s, SIDE_CLIENT, ERR_TLS, "the client began as TLS does, but sent no ClientHello; "
-                  "is it an XMPP client?");
-}
-
 static void read_hello(struct session *s)
 {
     struct entry *en = &s->entry;
     struct hello hello;
 
-    switch (hello_read(en->held.p, en->held.len, &hello)) {
-    case HELLO_MORE:
-        session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
+    en->hello = hello_read(en->held.p, en->held.len, &hello);
+    if (en->hello != HELLO_WHOLE)
         return;
-    case HELLO_BAD:
-        not_tls(s);
-        return;
-    case HELLO_WHOLE:
-        break;
-    }
-    if (hello_offers(&hello, "xmpp-server"))
-        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
-                door_server_stream);
+    en->server = hello_offers(&hello, "xmpp-server");
     gate_ask(&s->gate, hello.name);
-    session_wait(s, WAIT_NOTHING, 0);
     en->step = ENTRY_DIALLING;
 }
 
@@ -104,8 +88,6 @@ bool entry_first(struct session *s, const char *p, size_t n)
 {
     struct entry *en = &s->entry;
 
-    if (en->step != ENTRY_FIRST)
-        return !en->direct;
     en->direct |= n && *p == TLS_HANDSHAKE;
     if (!en->direct) {
         en->step = ENTRY_DIALLING;
@@ -115,6 +97,24 @@ bool entry_first(struct session *s, const char *p, size_t n)
     if (!s->closing)
         read_hello(s);
     return false;
+}
+
+bool entry_known(struct session *s)
+{
+    struct entry *en = &s->entry;
+
+    if (en->step == ENTRY_FIRST && en->hello == HELLO_BAD)
+        session_close(s, SIDE_CLIENT, ERR_TLS, "the client began as TLS does, but sent no "
+                      "ClientHello; is it an XMPP client?");
+    else if (en->step == ENTRY_FIRST && s->wait == WAIT_NOTHING)
+        session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
+    if (en->step != ENTRY_DIALLING)
+        return false;
+    if (en->server)
+        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
+                door_server_stream);
+    en->server = false;
+    return true;
 }
 
 /* ---- the gate's turn ---- */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "../logs/event.h"
+#include "hello.h"
 #include "opening.h"
 
 struct session;
@@ -33,6 +34,8 @@ enum entry_step {
 struct entry {
     enum entry_step step;
     bool direct;            /* the client's TLS begins with its first byte */
+    enum hello_state hello; /* what its first bytes are, then */
+    bool server;            /* it is a server: to be said */
     bool server_secured;
     struct buf held;        /* the client's TLS, until it is its turn */
     struct opening opening; /* in its steps */
@@ -47,8 +50,11 @@ void entry_init(struct entry *en);
 void entry_free(struct entry *en);
 
 /* The client's bytes while its first ones are not understood. True: a stream begins, they are the
- * gate's. */
+ * gate's. Says and records nothing yet. */
 bool entry_first(struct session *s, const char *p, size_t n);
+/* It is understood which client it is, and the server may be dialled. Until then it has the time of
+ * a handshake. */
+bool entry_known(struct session *s);
 
 /* Bytes of either side before the gate's turn. False: they are the gate's all the same. */
 bool entry_data(struct session *s, enum dir dir, const char *p, size_t n);

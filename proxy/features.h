@@ -20,8 +20,7 @@ enum features_wish {
 struct features_edit {
     struct buf bytes;   /* owned: the features as edited */
     bool changed;       /* else `bytes` is empty: the features pass as they came */
-    bool none_left;     /* all mechanisms are gone */
-    char reason[768];   /* what was taken out or put in, and why */
+    char reason[768];   /* what was taken out or put in, and why; whether all mechanisms are gone */
 };
 
 void features_edit_init(struct features_edit *fe);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define READ_BYTES    (192u << 10) /* more than one read brings */
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record (RFC 8446 §5.1) */
 
 /* What an item is to the gate. */
@@ -76,6 +77,7 @@ static void success(struct gate *g, enum dir dir, size_t n);
 static void success2(struct gate *g, enum dir dir, size_t n);
 static void stanza(struct gate *g, enum dir dir, size_t n);
 static void last(struct gate *g, enum dir dir, size_t n);
+static void last_features(struct gate *g, enum dir dir, size_t n);
 
 #define C2S DIR_C2S
 #define S2C DIR_S2C
@@ -96,7 +98,7 @@ static const struct {
     {GATE_SASL_ASKED,  S2C, ITEM_SASL_FAILURE, pass,     GATE_NEGOTIATING},
     {GATE_SASL_ASKED,  S2C, ITEM_SUCCESS,      success,  GATE_LOGGED_IN},
     {GATE_SASL_ASKED,  S2C, ITEM_SUCCESS2,     success2, GATE_LOGGED_IN},
-    {GATE_LOGGED_IN,   S2C, ITEM_FEATURES,     last,     GATE_LOGGED_IN},
+    {GATE_LOGGED_IN,   S2C, ITEM_FEATURES,     last_features, GATE_LOGGED_IN},
     {GATE_NEGOTIATING, S2C, ITEM_FEATURES,     features, GATE_NEGOTIATING},
     {GATE_NEGOTIATING, C2S, ITEM_STANZA,       stanza,   GATE_NEGOTIATING},
     {GATE_LOGGED_IN,   C2S, ITEM_STANZA,       last,     GATE_LOGGED_IN},
@@ -241,7 +243,7 @@ static void restart(struct gate *g, enum label_phase phase)
 {
     struct scan_limits limits = scan_default_limits;
 
-    limits.item_bytes = GATE_ITEM_BYTES;
+    limits.item_bytes = g->item_max;
     for (int i = 0; i < 2; i++) {
         scan_init(&g->way[i].scan, &limits);
         g->way[i].scanned = 0;
@@ -282,17 +284,27 @@ static void stanza(struct gate *g, enum dir dir, size_t n)
 /* Features that something is to be negotiated with: as they came, or as they are wished. */
 static void pass_features(struct gate *g, enum dir dir, size_t n)
 {
-    const struct item *it;
+    struct gate_way *w = &g->way[dir];
+    const char *p = bytes(w);
     struct features_edit fe;
 
     features_edit_init(&fe);
-    if (g->wishes &&
-        reader_item_deep(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0 &&
-        features_edit(&fe, it, g->wishes) == 0 && fe.changed)
-        edit(g, dir, n, fe.bytes.p, fe.bytes.len, fe.reason);
-    else
+    if (g->user->features && g->user->features(g->arg, &w->stream, p, n, &fe)) {
+        drop(w, n);
+        g->user->edit(g->arg, dir, p, n, fe.bytes.p, fe.bytes.len, fe.reason);
+    } else {
         pass(g, dir, n);
+    }
     features_edit_free(&fe);
+}
+
+static void last_features(struct gate *g, enum dir dir, size_t n)
+{
+    struct error none = {0};
+
+    pass_features(g, dir, n);
+    if (!g->stopped)
+        step_aside(g, dir, &none);
 }
 
 static void features(struct gate *g, enum dir dir, size_t n)
@@ -305,7 +317,7 @@ static void features(struct gate *g, enum dir dir, size_t n)
                 pass_features(g, dir, n);
                 return;
             }
-    last(g, dir, n); /* nothing is left to negotiate */
+    last_features(g, dir, n); /* nothing is left to negotiate */
 }
 
 /* ---- items ---- */
@@ -357,6 +369,19 @@ static bool is_insecure(const struct gate *g, enum dir dir, enum scan_what what,
            what == SCAN_ITEM && kind != ITEM_STARTTLS;
 }
 
+static bool misnamed(struct gate *g, size_t n)
+{
+    const char *p = bytes(&g->way[DIR_C2S]);
+
+    g->name_due = false;
+    if (g->user->named(g->arg))
+        return false;
+    drop(&g->way[DIR_C2S], n);
+    g->stopped = true;
+    g->user->misnamed(g->arg, p, n);
+    return true;
+}
+
 static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
 {
     enum item_kind kind;
@@ -366,6 +391,8 @@ static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t 
         step_aside(g, dir, &e);
         return;
     }
+    if (kind == ITEM_HEADER && dir == DIR_C2S && g->name_due && misnamed(g, n))
+        return;
     if (is_insecure(g, dir, what, kind)) {
         const char *p = bytes(&g->way[dir]);
 
@@ -514,16 +541,23 @@ static void run(struct gate *g)
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg)
 {
+    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
+    for (int i = 0; i < 2; i++)
+        reader_stream_init(&g->way[i].stream);
+    gate_caps(g, GATE_ITEM_BYTES, GATE_HELD_BYTES);
+}
+
+void gate_caps(struct gate *g, size_t item_max, size_t held_max)
+{
     struct scan_limits limits = scan_default_limits;
 
-    *g = (struct gate){.user = user, .arg = arg, .reader = reader};
-    limits.item_bytes = GATE_ITEM_BYTES;
-    buf_init(&g->proceed, GATE_ITEM_BYTES);
+    g->item_max = limits.item_bytes = item_max;
+    g->held_max = held_max;
+    buf_init(&g->proceed, item_max);
     for (int i = 0; i < 2; i++) {
         scan_init(&g->way[i].scan, &limits);
-        reader_stream_init(&g->way[i].stream);
         /* An item, and one read more: its source pauses before that (gate_blocked). */
-        buf_init(&g->way[i].in, GATE_ITEM_BYTES + 4 * GATE_HELD_BYTES);
+        buf_init(&g->way[i].in, item_max + held_max + READ_BYTES);
     }
 }
 
@@ -629,7 +663,7 @@ bool gate_blocked(const struct gate *g, enum dir dir)
 {
     bool waits = !g->open || held(g, dir) || before_tls(g, dir);
 
-    return waits && left(&g->way[dir]) >= GATE_HELD_BYTES;
+    return waits && left(&g->way[dir]) >= g->held_max;
 }
 
 const char *gate_waiting(const struct gate *g, enum dir dir, size_t *n)

@@ -12,6 +12,7 @@
 #include "../decoder/decoder.h"
 #include "features.h"
 
+/* The caps, unless gate_caps() sets others. */
 #define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
 #define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
 
@@ -22,6 +23,10 @@ struct gate_user {
     /* Received, record them; `sent` goes on instead (maybe nothing). */
     void (*edit)(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
                  size_t sent_len, const char *reason);
+    /* The server's features, `p`: true if they go on as `fe` says. It may read them with the gate's
+     * reader. NULL: they go on as they are. */
+    bool (*features)(void *arg, struct reader_stream *st, const char *p, size_t n,
+                     struct features_edit *fe);
     /* Both directions begin a new stream in `phase`. */
     void (*restart)(void *arg, enum label_phase phase);
     /* Logged in without a new stream. */
@@ -34,6 +39,10 @@ struct gate_user {
     void (*refuse)(void *arg, const char *p, size_t n);
     /* The client went on without TLS, which it must have: record `p`, tell it, end the session. */
     void (*insecure)(void *arg, const char *p, size_t n);
+    /* Where `name_due`: the client's first header names the domain. False: the server is not the
+     * one it should be; then `misnamed` follows: record `p`, tell the client, end the session. */
+    bool (*named)(void *arg);
+    void (*misnamed)(void *arg, const char *p, size_t n);
     /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
 };
@@ -64,16 +73,21 @@ struct gate {
     bool peeked;           /* the client's first header was seen */
     bool open;             /* the server's leg stands */
     bool secured;          /* TLS was negotiated */
-    unsigned wishes;       /* enum features_wish: what the client must not see as it came */
+    unsigned wishes;       /* of STARTTLS, enum features_wish: what the client is not to see as it
+                            * came; FEATURES_REQUIRE_STARTTLS: it gets no further without */
     bool skip_header;      /* gate_skip_header() */
+    bool name_due;         /* set by the user */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];
     struct buf proceed;    /* held back until the server's leg is secured */
+    size_t item_max, held_max; /* bytes */
     char domain[1024];     /* the `to` of the client's last header, "" before it */
 };
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg);
+/* Before the first byte: other caps. */
+void gate_caps(struct gate *g, size_t item_max, size_t held_max);
 void gate_free(struct gate *g);
 void gate_stop(struct gate *g); /* call nobody any more */
 

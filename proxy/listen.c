@@ -65,7 +65,7 @@ static bool is_local(const struct sockaddr_storage *a)
     return local;
 }
 
-bool listen_is_own(const struct proxy *p, const struct sockaddr_storage *a)
+static bool is_own(const struct proxy *p, const struct sockaddr_storage *a)
 {
     for (unsigned i = 0; i < p->listeners; i++) {
         struct sockaddr_storage own;
@@ -103,6 +103,31 @@ bool listen_loops(void *arg, const struct sockaddr_storage *peer,
             return true;
     }
     return false;
+}
+
+/* Is the client one of our own legs? */
+static bool from_us(const struct session *s)
+{
+    for (const struct session *o = s->proxy->sessions; o; o = o->next)
+        if (o->own.ss_family && address_equal(&o->own, &s->arrival.peer))
+            return true;
+    return false;
+}
+
+int listen_circle(const struct session *s, struct error *e)
+{
+    char to[ADDRESS_TEXT];
+
+    address_text(&s->arrival.to, to, sizeof to);
+    if (s->upstream == &s->arrival.original && is_own(s->proxy, &s->arrival.to))
+        return error_set(e, ERR_LOOP, "the client connected to %s itself, so nobody knows where it "
+                         "wanted to go; let the firewall send its traffic here "
+                         "(docs/transparent.md), or give UPSTREAM", to);
+    if (s->proxy->options->transparent && from_us(s))
+        return error_set(e, ERR_LOOP, "the firewall sent xmpptap's own connection to %s back to "
+                         "it; let the rules leave out the user that xmpptap runs as, which must "
+                         "not be the client's (docs/transparent.md)", to);
+    return 0;
 }
 
 /* ---- opening ---- */

@@ -17,8 +17,9 @@ int listen_open(struct proxy *p, struct error *e) MUST_CHECK;
 /* Says where. */
 void listen_tell(const struct proxy *p);
 
-/* Would a connection to this address arrive here? */
-bool listen_is_own(const struct proxy *p, const struct sockaddr_storage *a);
+/* With --transparent: does the session lead in a circle, because the client connected to us, or
+ * because the firewall sends us our own connections? ERR_LOOP with the cure. */
+int listen_circle(const struct session *s, struct error *e) MUST_CHECK;
 
 /* Would a connection with these ends lead here? `arg` is the proxy: race_socket.loops. */
 bool listen_loops(void *arg, const struct sockaddr_storage *peer,

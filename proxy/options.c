@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define ROWS_MAX 100
+#define BYTES_MIN (4u << 10)
+#define BYTES_MAX (1u << 30)
 #define HELP     1000 /* a value that no letter has */
 
 int usage_error(const struct command *c, const char *fmt, ...)
@@ -67,6 +69,21 @@ static int add_string(const struct command *c, const struct option_row *r, const
     return 0;
 }
 
+static bool parse_bytes(const char *value, size_t *bytes)
+{
+    static const char units[] = "kmg";
+    char *end;
+    unsigned long long n = strtoull(value, &end, 10);
+    const char *unit = *end ? strchr(units, *end | 0x20) : NULL;
+
+    if (*value < '0' || *value > '9' || n > BYTES_MAX || (*end && (!unit || end[1])))
+        return false;
+    if (unit)
+        n <<= 10 * (unit - units + 1);
+    *bytes = (size_t)n;
+    return n >= BYTES_MIN && n <= BYTES_MAX;
+}
+
 /* 0, or 2 with the error said. */
 static int set_value(const struct command *c, const struct option_row *r, void *at,
                      const char *value)
@@ -92,6 +109,11 @@ static int set_value(const struct command *c, const struct option_row *r, void *
         if (*value < '0' || *value > '9' || *end || n < 1 || n > 86400)
             return usage_error(c, "--%s %s: give whole seconds, 1 to 86400", r->name, value);
         *(unsigned *)at = (unsigned)n;
+        break;
+    case OPTION_BYTES:
+        if (!parse_bytes(value, at))
+            return usage_error(c, "--%s %s: give a size from 4k to 1g, such as 64k or 32m", r->name,
+                               value);
         break;
     case OPTION_CHOICE:
     case OPTION_OPTIONAL:

@@ -9,6 +9,7 @@
 
 #include "../certs/ca.h"
 #include "../logs/recorder.h"
+#include "gate.h"
 #include "address.h"
 #include "resolver.h"
 #include "upstream.h"
@@ -17,6 +18,13 @@
 #define BALANCERS_MAX 16
 
 struct session;
+
+/* --channel-binding: what becomes of the -PLUS mechanisms that a server offers. */
+enum channel_binding {
+    CHANNEL_BINDING_AUTO,  /* taken out where TLS ends here */
+    CHANNEL_BINDING_STRIP, /* taken out */
+    CHANNEL_BINDING_PASS
+};
 
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
@@ -32,11 +40,22 @@ struct proxy_options {
     bool insecure;
     bool wait_when_full;     /* else record a gap */
     unsigned connect_s, handshake_s; /* time-outs */
+    unsigned negotiation_s;  /* for the login; 0: none */
+    unsigned idle_s;         /* for silence of both sides; 0: none */
+    unsigned close_s;        /* for one side's goodbye behind the other's */
+    size_t item_bytes, wait_bytes; /* the gate's caps */
     const char *server_cert, *server_key; /* the server's own, shown to clients; or NULL */
     const char *client_cert, *client_key; /* shown to the server when it asks; or NULL */
     const char *keylog;      /* file for TLS secrets, or NULL */
+    int channel_binding;     /* enum channel_binding */
+    int strip_compression;   /* 1: XEP-0138 is taken out of the features */
     const char *stream_id;   /* builtin: a fixed stream id, or NULL */
 };
+
+/* What options do not say. */
+#define PROXY_DEFAULTS                                                                             \
+    .connect_s = 10, .handshake_s = 15, .negotiation_s = 300, .close_s = 30,                       \
+    .item_bytes = GATE_ITEM_BYTES, .wait_bytes = GATE_HELD_BYTES
 
 struct proxy {
     const struct proxy_options *options; /* borrowed */

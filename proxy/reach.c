@@ -39,20 +39,21 @@ const char *reach_upstream(const struct session *s, const char *p, size_t n,
 void reach_tell(struct session *s, const char *condition, const struct error *e)
 {
     static const char reason[] = "no server could be reached";
-    struct buf b;
+    struct buf b, waiting;
     size_t n;
-    const char *p = gate_waiting(&s->gate, DIR_C2S, &n);
     int err;
 
+    gate_waiting(&s->gate, DIR_C2S, &n);
+    gate_take(&s->gate, DIR_C2S, &waiting); /* recorded here, and not sent */
     buf_init(&b, 16u << 10);
     err = door_unreachable(&b, s->gate.domain, condition);
     gate_stop(&s->gate);
     if (n)
-        session_edit(s, DIR_C2S, p, n, "", 0, reason);
+        session_edit(s, DIR_C2S, waiting.p, n, "", 0, reason);
     if (!err)
         session_edit(s, DIR_S2C, NULL, 0, b.p, b.len, reason);
+    buf_free(&waiting);
     buf_free(&b);
-    gate_free(&s->gate); /* it was recorded just now, and not sent */
     s->gone[SIDE_SERVER] = true;
     session_close(s, SIDE_PROXY, e->code, "%s", e->detail);
 }
@@ -61,13 +62,11 @@ void reach_failed(struct session *s, const char *condition, const struct error *
 {
     const char *text = s->upstream->text;
     const char *name = *text ? text : s->gate.domain;
-    struct error whole;
+    struct error named;
 
     if (*name)
-        error_set(&whole, e->code, "the server %.90s cannot be reached: %s", name, e->detail);
-    else
-        error_set(&whole, e->code, "%s", e->detail);
-    entry_refuse(s, condition, &whole);
+        error_set(&named, e->code, "the server %.90s cannot be reached: %s", name, e->detail);
+    entry_refuse(s, condition, *name ? &named : e);
 }
 
 static void no_domain(struct session *s)
@@ -102,7 +101,8 @@ static void begin(struct session *s)
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,
         .domain = s->gate.domain,
-        .socket = {.loops = listen_loops, .loops_arg = s->proxy},
+        .socket = {.source = arrival_source(&s->arrival), .spoof = true, .loops = listen_loops,
+                   .loops_arg = s->proxy},
         .limit_ms = po->connect_s * 1000,
     };
 
@@ -113,7 +113,7 @@ static void begin(struct session *s)
 
 void reach_server(struct session *s)
 {
-    if (s->closing || SERVER(s)->bottom || s->entry.step != ENTRY_DIALLING)
+    if (s->closing || SERVER(s)->bottom || !entry_known(s))
         return;
     if (s->upstream->kind != UPSTREAM_ASKED || *s->gate.domain)
         begin(s);
@@ -128,7 +128,9 @@ void reach_up(struct session *s)
     const struct dial *d = leg_dialler(SERVER(s));
     const struct dial_target *t = leg_dialled(SERVER(s));
     bool named = d && dial_by_name(d);
+    socklen_t len = sizeof s->own;
 
+    getsockname(leg_fd(SERVER(s)), (struct sockaddr *)&s->own, &len);
     if (d)
         message(LEVEL_INFO, PAIRS("session", s->id, "side", "server", "addr", t->address),
                 "connected to %s%s%s", named ? t->host : t->address,

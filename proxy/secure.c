@@ -1,5 +1,6 @@
 #include "secure.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../certs/cert.h"
@@ -8,6 +9,7 @@
 #include "client_cert.h"
 #include "facts.h"
 #include "keylog.h"
+#include "reach.h"
 
 #define DOMAIN_MAX 1024
 
@@ -80,6 +82,52 @@ void secure_server(struct session *s, const char *p, size_t n)
         leg_inject(SERVER(s), p, n);
 }
 
+static void say_ignored(const struct session *s, const struct error *e)
+{
+    message(LEVEL_WARN,
+            PAIRS("session", s->id, "side", "server", "phase", "tls-handshake", "reason",
+                  error_name(ERR_CERTIFICATE)),
+            "ignored because of --insecure: %s", e->detail);
+}
+
+/* A client of direct TLS that sent no SNI, and no UPSTREAM but an address: whom it wants to reach is
+ * known when it has TLS and sends its header. Until then nothing of it goes to the server. */
+static bool nameless(const struct session *s)
+{
+    struct sockaddr_storage a;
+    char text[DOMAIN_MAX + 8];
+
+    snprintf(text, sizeof text, strchr(s->upstream->host, ':') ? "[%s]:1" : "%s:1",
+             s->upstream->host);
+    return s->entry.step != ENTRY_OVER && s->entry.direct && !*s->gate.domain &&
+           (!*s->upstream->host || address_parse(text, &a));
+}
+
+bool secure_named(void *arg)
+{
+    struct session *s = arg;
+    struct error *e = &s->entry.refusal.error;
+    char name[DOMAIN_MAX];
+    SSL *ssl = leg_ssl(SERVER(s));
+
+    if (!ssl || !verify_peer(ssl, domain(s, name), e))
+        return true;
+    if (!s->proxy->options->insecure) {
+        secure_record(s, SIDE_SERVER, e->detail, e->detail, e->kind);
+        return false;
+    }
+    say_ignored(s, e);
+    return true;
+}
+
+void secure_misnamed(void *arg, const char *p, size_t n)
+{
+    struct session *s = arg;
+
+    session_edit(s, DIR_C2S, p, n, "", 0, error_text(s->entry.refusal.error.code));
+    reach_tell(s, REACH_FAILED, &s->entry.refusal.error);
+}
+
 void secure_server_done(struct session *s)
 {
     char name[DOMAIN_MAX];
@@ -87,17 +135,16 @@ void secure_server_done(struct session *s)
     SSL *ssl = leg_ssl(SERVER(s));
 
     if (ssl) {
-        int err = verify_peer(ssl, domain(s, name), &e);
+        int err;
 
+        s->gate.name_due = nameless(s);
+        err = verify_peer(ssl, s->gate.name_due ? NULL : domain(s, name), &e);
         if (err && !s->proxy->options->insecure) {
             secure_refused(s, SIDE_PROXY, &e);
             return;
         }
         if (err)
-            message(LEVEL_WARN,
-                    PAIRS("session", s->id, "side", "server", "phase", "tls-handshake", "reason",
-                          error_name(ERR_CERTIFICATE)),
-                    "ignored because of --insecure: %s", e.detail);
+            say_ignored(s, &e);
         secure_record(s, SIDE_SERVER, err ? e.detail : "ok", "", err ? e.kind : NULL);
     }
     if (s->entry.step != ENTRY_OVER) {

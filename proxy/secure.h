@@ -15,6 +15,10 @@ void secure_server_done(struct session *s);
 /* It cannot be secured: the client gets <failure/> for the <proceed/>, and the end. */
 void secure_refused(struct session *s, enum side by, const struct error *e);
 
+/* The domain is known only now: is the server the one it should be? For gate_user. */
+bool secure_named(void *arg);
+void secure_misnamed(void *arg, const char *p, size_t n);
+
 /* The client's TLS begins with these bytes. */
 void secure_client(struct session *s, const char *p, size_t n);
 void secure_client_done(struct session *s);

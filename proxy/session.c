@@ -7,13 +7,13 @@
 
 #include "../logs/message.h"
 #include "door.h"
+#include "editing.h"
 #include "listen.h"
 #include "proxy_protocol.h"
 #include "reach.h"
 #include "secure.h"
 
-#define OTHER_SIDE_MS 30000 /* a side that was told that the other sends no more */
-#define GOODBYE_MS    2000  /* both sides, once the session is closing */
+#define GOODBYE_MS 2000 /* both sides, once the session is closing; --close-timeout if that is less */
 
 static const struct leg_user leg_events;
 
@@ -72,6 +72,7 @@ static void finish(struct session *s)
     leg_close(CLIENT(s));
     leg_close(SERVER(s));
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&s->limits.timer, on_timer_closed);
 }
 
 static bool side_over(const struct session *s, enum side side)
@@ -137,6 +138,13 @@ static void ended_by(struct session *s, enum side by, enum error_code code, cons
                  *detail ? detail : error_text(code));
 }
 
+static unsigned goodbye_ms(const struct session *s)
+{
+    unsigned limit_ms = s->proxy->options->close_s * 1000;
+
+    return limit_ms < GOODBYE_MS ? limit_ms : GOODBYE_MS;
+}
+
 void session_close(struct session *s, enum side by, enum error_code code, const char *fmt, ...)
 {
     char detail[ERROR_DETAIL_MAX] = "";
@@ -162,7 +170,7 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     for (int i = 0; i < 2; i++)
         if (!s->gone[i])
             leg_shut(&s->leg[i]);
-    session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+    session_wait(s, WAIT_GOODBYE, goodbye_ms(s));
     session_reading(s); /* what still comes is read and dropped, until the peer closes too */
     finish_if_over(s);
 }
@@ -295,6 +303,7 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
 {
     struct session *s = arg;
 
+    limits_negotiated(s);
     if (e->code)
         message(LEVEL_WARN,
                 PAIRS("session", s->id, "side", side_name(dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER),
@@ -347,7 +356,7 @@ static void other_side(struct session *s, enum side side)
     if (s->closing)
         return;
     leg_shut(&s->leg[side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT]);
-    session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+    session_wait(s, WAIT_OTHER_SIDE, s->proxy->options->close_s * 1000);
 }
 
 /* The address that is kept goes first, before TLS; it is no part of what the two say. */
@@ -401,6 +410,7 @@ static bool record_begin(struct session *s, const char *p, size_t n)
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
         return false;
     }
+    limits_begin(s);
     snprintf(s->id, sizeof s->id, "%s", tap_id(s->tap));
     address_text(&a->peer, peer, sizeof peer);
     message(LEVEL_INFO, PAIRS("session", s->id, "client", s->client, "via",
@@ -460,14 +470,7 @@ static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
     s->upstream = arrival_upstream(&s->arrival);
     if (state == ARRIVAL_OVER && *n == 0)
         return false; /* a header without a client: a load balancer asks whether we live */
-    if (state == ARRIVAL_OVER && s->upstream == &s->arrival.original &&
-        listen_is_own(s->proxy, &s->arrival.to)) {
-        error_set(&e, ERR_LOOP, "the client connected to %s itself, so nobody knows where it "
-                  "wanted to go; let the firewall send its traffic here (docs/transparent.md), or "
-                  "give UPSTREAM", s->upstream->text);
-        state = ARRIVAL_REFUSED;
-    }
-    if (state == ARRIVAL_OVER)
+    if (state == ARRIVAL_OVER && !listen_circle(s, &e))
         return true;
     if (record_begin(s, *p, *n))
         session_close(s, SIDE_CLIENT, e.code, "%s", e.detail);
@@ -487,6 +490,7 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
 {
     struct session *s = arg;
 
+    limits_heard(s);
     if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
         return;
     take_in(s, dir_from(side_of(s, l)), p, n);
@@ -561,6 +565,7 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
 static void on_drained(void *arg, struct leg *l)
 {
     (void)l;
+    limits_heard(arg); /* a slow reader is not a silent one */
     session_reading(arg);
 }
 
@@ -614,13 +619,13 @@ static void on_timer(uv_timer_t *timer)
         break;
     case WAIT_OTHER_SIDE:
         if (gets_on(s))
-            session_wait(s, WAIT_OTHER_SIDE, OTHER_SIDE_MS);
+            session_wait(s, WAIT_OTHER_SIDE, s->limit_ms);
         else
             session_close(s, s->end.by, ERR_CLOSED, NULL);
         break;
     case WAIT_GOODBYE:
         if (gets_on(s) && !s->proxy->stopping)
-            session_wait(s, WAIT_GOODBYE, GOODBYE_MS);
+            session_wait(s, WAIT_GOODBYE, s->limit_ms);
         else
             finish(s);
         break;
@@ -641,12 +646,15 @@ static const struct leg_user leg_events = {
 static const struct gate_user gate_events = {
     .forward = on_forward,
     .edit = on_edit,
+    .features = editing_features,
     .restart = on_restart,
     .bound = on_bound,
     .secure_server = on_secure_server,
     .secure_client = on_secure_client,
     .refuse = on_refuse,
     .insecure = on_insecure,
+    .named = secure_named,
+    .misnamed = secure_misnamed,
     .aside = on_aside,
 };
 
@@ -657,6 +665,7 @@ void session_reading(struct session *s)
     s->paused = s->proxy->options->wait_when_full &&
                 (s->proxy->starved || (s->tap && tap_full(s->tap)));
     s->held_up |= s->paused;
+    s->limits.held_up |= s->paused;
 
     for (int i = 0; i < 2; i++) {
         bool pause = s->paused || s->leg[!i].above_water || entry_blocked(s, (enum side)i) ||
@@ -676,15 +685,17 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
         return;
     }
     s->proxy = p;
-    s->handles = 3; /* two legs and the timer */
+    s->handles = 4; /* two legs and two timers */
     s->next = p->sessions;
     if (s->next)
         s->next->prev = s;
     p->sessions = s;
     entry_init(&s->entry);
     gate_init(&s->gate, p->reader, &gate_events, s);
+    gate_caps(&s->gate, p->options->item_bytes, p->options->wait_bytes);
     uv_timer_init(p->loop, &s->timer);
     s->timer.data = s;
+    limits_init(s);
     leg_init(CLIENT(s), p->loop, &leg_events, s);
     leg_init(SERVER(s), p->loop, &leg_events, s);
     if (leg_accept(CLIENT(s), listener) ||

@@ -10,6 +10,7 @@
 #include "entry.h"
 #include "gate.h"
 #include "leg.h"
+#include "limits.h"
 #include "proxy.h"
 
 /* What a session's timer is running for. */
@@ -33,7 +34,9 @@ struct session {
     char id[TAP_ID_MAX];
     struct arrival arrival;  /* whose connection it is */
     const struct upstream *upstream; /* where it goes */
+    struct sockaddr_storage own; /* our end of the server's leg, once it stands */
     char client[64];         /* address:port */
+    struct limits limits;    /* of the login, and of silence */
     uv_timer_t timer;
     enum session_wait wait;
     unsigned limit_ms;       /* its time */

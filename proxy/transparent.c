@@ -12,12 +12,16 @@
 int transparent_mark(int fd, int family, struct error *e)
 {
     const int on = 1;
+    int is = 0;
+    socklen_t len = sizeof is;
     int err = family == AF_INET6
                   ? setsockopt(fd, SOL_IPV6, IPV6_TRANSPARENT, &on, sizeof on)
                   : setsockopt(fd, SOL_IP, IP_TRANSPARENT, &on, sizeof on);
 
     if (!err)
         return 0;
+    if (getsockopt(fd, SOL_IP, IP_TRANSPARENT, &is, &len) == 0 && is)
+        return 0; /* whoever opened it had the right: systemd's Transparent=yes */
     return error_set(e, ERR_IO, "--transparent=tproxy cannot mark a socket as transparent: %s; "
                      "start as root or with the capability CAP_NET_ADMIN (docs/transparent.md), or "
                      "take --transparent=redirect, which needs none", strerror(errno));

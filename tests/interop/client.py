@@ -58,10 +58,10 @@ class Client(ClientXMPP):
         self.abort()
         self.ended.set()
 
-    async def log_in(self, port):
+    async def log_in(self, port, host="127.0.0.1"):
         if self.direct_tls:
             self.default_domain = self.boundjid.host  # the name sent and checked, as below
-        self.connect(("127.0.0.1", port), use_ssl=self.direct_tls,
+        self.connect((host, port), use_ssl=self.direct_tls,
                      force_starttls=not (self.without_tls or self.direct_tls),
                      disable_starttls=self.without_tls)
         waits = [asyncio.ensure_future(e.wait()) for e in (self.started, self.ended)]

@@ -48,9 +48,11 @@ WAYS = {"auto": (),  # the default
                             "--password-file", "{password_file}")}
 # What a client is asked to do besides, with one server.
 OPTIONS = {("ejabberd", "gloox"): ("zlib",)}
-QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), ("ejabberd", "gloox", "STARTTLS", "1.2")}
+GLOOX = "ejabberd", "gloox", "STARTTLS", "1.2"
+QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), GLOOX}
 # What must stand in a cell, and not only where it does without xmpptap.
-MUST = {}
+MUST = {(*GLOOX, "bridge"): "ok PLAIN → SCRAM-SHA-512-PLUS zlib",
+        (*GLOOX, "bridge, account"): "ok SCRAM-SHA-1-PLUS → SCRAM-SHA-512-PLUS zlib"}
 # The verdicts that can be true here: there is nothing wrong with a server or a password.
 CAUSES = {"sasl.channel-binding", "sasl.gs2-y", "sasl.downgrade", "mechanisms.none-in-common"}
 
@@ -159,7 +161,8 @@ class Cell:
         if not self.ok:
             return self.verdict or "no"
         zlib = "zlib" if "compression.start" in self.labels else None
-        return " ".join(filter(None, ["ok", self.session.get("mechanism"), zlib]))
+        mechanism = self.session.get("mechanism", "").replace(", bridged to ", " → ")
+        return " ".join(filter(None, ["ok", mechanism, zlib]))
 
 
 def last_line(text):
@@ -345,9 +348,9 @@ def chosen(arguments):
 
 
 def known(way):
-    """Whether this xmpptap has the way's options."""
+    """Whether this xmpptap has the way's options and choices."""
     offered = peers.output(os.path.abspath(PROGRAM), "proxy", "--help") or ""
-    return all(option in offered for option in WAYS[way] if option.startswith("--"))
+    return all(word in offered for word in WAYS[way] if "{" not in word)
 
 
 def show(key, cells, arguments):

@@ -11,7 +11,7 @@ TEMPLATE = pathlib.Path(__file__).with_name("prosody.cfg.lua.in")
 START_S = 20
 STOP_S = 20
 TRIES = 5
-DEFAULTS = {"authentication": '"internal_plain"', "c2s_require_encryption": "true"}
+DEFAULTS = {"interfaces": '{ "127.0.0.1" }', "authentication": '"internal_plain"', "c2s_require_encryption": "true"}
 
 
 def openssl(*args):

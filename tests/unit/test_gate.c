@@ -19,6 +19,9 @@
 #define FEATURES1 "<stream:features><starttls xmlns='" NS_TLS "'/></stream:features>"
 #define FEATURES2 "<stream:features><mechanisms xmlns='" NS_SASL "'/></stream:features>"
 #define FEATURES3 "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
+#define PLUS      "<stream:features><mechanisms xmlns='" NS_SASL "'><mechanism>X-PLUS</mechanism></mechanisms></stream:features>"
+#define BARE      "<stream:features><mechanisms xmlns='" NS_SASL "'></mechanisms></stream:features>"
+#define ZLIB      "<stream:features><compression xmlns='http://jabber.org/features/compress'><method>zlib</method></compression><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
 #define AUTH      "<auth xmlns='" NS_SASL "' mechanism='X'>eA==</auth>"
 #define SUCCESS   "<success xmlns='" NS_SASL "'/>"
 
@@ -27,6 +30,7 @@ struct seen {
     struct reader *reader;
     struct buf out[2]; /* what was forwarded, by direction */
     struct buf log;    /* everything but forwarding */
+    unsigned wishes;   /* how features are edited */
     bool server_secures, client_secures; /* at once, when asked */
 };
 
@@ -48,6 +52,19 @@ static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char
     assert_true(strlen(reason) > 0);
     note(s, dir == DIR_C2S ? "edit-c2s" : "edit-s2c", p, n);
     assert_int_equal(buf_add(&s->out[dir], sent, sent_len), 0);
+}
+
+static bool on_features(void *arg, struct reader_stream *st, const char *p, size_t n,
+                        struct features_edit *fe)
+{
+    struct seen *s = arg;
+    const struct item *it;
+
+    if (!s->wishes)
+        return false;
+    assert_int_equal(reader_item_deep(s->reader, st, p, n, &it, NULL), 0);
+    assert_int_equal(features_edit(fe, it, s->wishes), 0);
+    return fe->changed;
 }
 
 static void on_restart(void *arg, enum label_phase phase)
@@ -92,6 +109,7 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
 static const struct gate_user user = {
     .forward = on_forward,
     .edit = on_edit,
+    .features = on_features,
     .restart = on_restart,
     .bound = on_bound,
     .secure_server = on_secure_server,
@@ -213,11 +231,40 @@ static const struct row {
     {"keepalives pass", {{DIR_C2S, OPEN " "}, {DIR_C2S, "\n"}}, OPEN " \n", "", "", false},
 };
 
-static void run(const struct row *r, size_t step, bool open_first)
+/* The same with features edited. */
+static const struct {
+    unsigned wishes;
+    struct row row;
+} edits[] = {
+    {FEATURES_NO_BINDING | FEATURES_NO_COMPRESSION,
+     {"features are edited, before the login and behind it",
+      {{DIR_C2S, OPEN},
+       {DIR_S2C, OPEN PLUS},
+       {DIR_C2S, AUTH},
+       {DIR_S2C, SUCCESS},
+       {DIR_C2S, OPEN},
+       {DIR_S2C, OPEN ZLIB "<half"}},
+      OPEN AUTH OPEN, OPEN BARE SUCCESS OPEN FEATURES3 "<half",
+      "edit-s2c[" PLUS "] restart-bound[] edit-s2c[" ZLIB "] aside[none] ", false}},
+    {FEATURES_NO_BINDING | FEATURES_NO_COMPRESSION,
+     {"features that hold nothing of it pass",
+      {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES2}, {DIR_C2S, AUTH}}, OPEN AUTH, OPEN FEATURES2, "",
+      false}},
+    {0,
+     {"features that nobody wants edited pass",
+      {{DIR_C2S, OPEN}, {DIR_S2C, OPEN PLUS}, {DIR_C2S, AUTH}}, OPEN AUTH, OPEN PLUS, "", false}},
+    {FEATURES_NO_COMPRESSION,
+     {"edited features in which nothing is left to negotiate",
+      {{DIR_C2S, OPEN}, {DIR_S2C, OPEN ZLIB}, {DIR_C2S, "<ha"}}, OPEN "<ha", OPEN FEATURES3,
+      "edit-s2c[" ZLIB "] aside[none] ", false}},
+};
+
+static void run(const struct row *r, unsigned wishes, size_t step, bool open_first)
 {
     struct seen s;
 
     begin(&s);
+    s.wishes = wishes;
     if (open_first)
         gate_open(&s.gate);
     for (const struct piece *p = r->pieces; p < r->pieces + 12 && p->bytes; p++) {
@@ -240,15 +287,26 @@ static void run(const struct row *r, size_t step, bool open_first)
     finish(&s);
 }
 
+static void run_all(const struct row *r, unsigned wishes)
+{
+    run(r, wishes, 0, true);
+    run(r, wishes, 0, false);
+    for (size_t step = 1; step <= 5 && !r->whole; step++)
+        run(r, wishes, step, true);
+}
+
 static void test_rows(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        run(&rows[i], 0, true);
-        run(&rows[i], 0, false);
-        for (size_t step = 1; step <= 5 && !rows[i].whole; step++)
-            run(&rows[i], step, true);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        run_all(&rows[i], 0);
+}
+
+static void test_edits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
+        run_all(&edits[i].row, edits[i].wishes);
 }
 
 /* The domain is known while the server's leg is still being dialled. */
@@ -284,6 +342,29 @@ static void test_blocked(void **state)
     finish(&s);
 }
 
+/* Other caps than the usual ones. */
+static void test_caps(void **state)
+{
+    static char many[3 * GATE_HELD_BYTES];
+    struct seen s;
+
+    (void)state;
+    memset(many, ' ', sizeof many);
+    begin(&s);
+    gate_caps(&s.gate, 4096, sizeof many);
+    for (size_t at = 0; at < sizeof many; at += 4096) {
+        assert_false(gate_blocked(&s.gate, DIR_C2S));
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, many + at, 4096), 0);
+    }
+    assert_true(gate_blocked(&s.gate, DIR_C2S));
+    gate_open(&s.gate);
+    memset(many, 'x', sizeof many);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN "<a>", strlen(OPEN "<a>")), 0);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, many, 4096), 0);
+    assert_text(&s.log, "aside[item-over-cap] ");
+    finish(&s);
+}
+
 /* An item over the cap ends the gate's work; every byte goes on. */
 static void test_too_large(void **state)
 {
@@ -306,9 +387,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_edits),
         cmocka_unit_test(test_domain),
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,10 +39,10 @@ class Talker:
     def _stream_error(self, error):
         self.stream_error = error["condition"]
 
-    async def run(self, port):
+    async def run(self, host, port):
         client, options = self.client, self.options
         try:
-            await client.log_in(port)
+            await client.log_in(port, host)
         except LoginFailed:
             await asyncio.sleep(0.2)  # what slixmpp still has to say
             return f"not logged in: {client.tls_error or self.stream_error or 'refused or ended'}"
@@ -55,7 +55,7 @@ class Talker:
         self.talked = True
         print("talked", flush=True)
         if "resume" in options:
-            await self._resume(port)
+            await self._resume(host, port)
         if "large" in options:
             client.send_message(client.boundjid.bare, "x" * int(options["large"]), mtype="chat")
         if "stay" in options or "large" in options:
@@ -65,7 +65,7 @@ class Talker:
         await client.log_out()
         return "logged out"
 
-    async def _resume(self, port):
+    async def _resume(self, host, port):
         """Cuts the connection, and takes up its stream (or a new one) with the next."""
         client = self.client
         came = asyncio.get_running_loop().create_future()
@@ -76,17 +76,17 @@ class Talker:
         await asyncio.wait_for(client.ended.wait(), WAIT_S)
         client.ended.clear()
         await asyncio.sleep(float(self.options.get("resume-after", 0)))
-        client.connect(("127.0.0.1", port))
+        client.connect((host, port))
         print(await asyncio.wait_for(came, WAIT_S), flush=True)
         await client.ask("get", "<ping xmlns='urn:xmpp:ping'/>", to=client.boundjid.host)
 
 
-async def main(jid, password, _host, port, ca, *words):
+async def main(jid, password, host, port, ca, *words):
     options = dict(word.partition("=")[::2] for word in words)
     client = Client(jid, password, ca, options.get("mechanism"), WAIT_S)
     talker = Talker(client, options)
     try:
-        print(await talker.run(int(port)))
+        print(await talker.run(host, int(port)))
     finally:
         client.close()
     return 0 if talker.talked else 1

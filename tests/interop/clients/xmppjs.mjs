@@ -45,6 +45,7 @@ const credentials = wants("anonymous")
 const entity = client({ service: service(), domain, resource, credentials });
 let problem = null;
 
+entity.timeout = 10000; // it computes SCRAM in JavaScript, and has 2 s for the answer to a challenge
 if (!wants("resume")) entity.reconnect.stop();
 if (value("resume-after")) entity.reconnect.delay = Number(value("resume-after"));
 entity.on("error", (error) => (problem ??= error));
