@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "address.h"
 
@@ -262,6 +263,16 @@ static void known(struct race *r, const struct sockaddr_storage *a)
     uv_timer_start(&r->timer, on_timer, 0, 0);
 }
 
+/* "localhost" and what ends in ".localhost" is this machine and nobody is asked (RFC 6761 §6.3). */
+static bool is_localhost(const char *host)
+{
+    static const char name[] = "localhost";
+    size_t n = strlen(host), own = sizeof name - 1;
+
+    return n >= own && strcasecmp(host + n - own, name) == 0 &&
+           (n == own || host[n - own - 1] == '.');
+}
+
 static bool ask(struct race *r, struct resolver *resolver, const char *host, uint16_t port)
 {
     static question_answered *const told[FAMILIES] = {on_v6, on_v4};
@@ -291,6 +302,11 @@ struct race *race_start(uv_loop_t *loop, struct resolver *resolver,
     r->timer.data = r;
     if (address) {
         known(r, address);
+    } else if (is_localhost(host)) {
+        uv_ip6_addr("::1", port, (struct sockaddr_in6 *)&a);
+        known(r, &a);
+        uv_ip4_addr("127.0.0.1", port, (struct sockaddr_in *)&a);
+        known(r, &a);
     } else if (uv_ip6_addr(host, port, (struct sockaddr_in6 *)&a) == 0 ||
                uv_ip4_addr(host, port, (struct sockaddr_in *)&a) == 0) {
         known(r, &a);

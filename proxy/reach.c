@@ -1,11 +1,40 @@
 #include "reach.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../logs/message.h"
 #include "door.h"
+#include "hello.h"
 #include "listen.h"
 #include "server/server.h"
+
+#define TLS_HANDSHAKE 0x16
+
+static void peek(struct reader *r, const char *p, size_t n, char asked[REACH_ASKED])
+{
+    struct gate g; /* never open: it calls nobody */
+
+    gate_init(&g, r, NULL, NULL);
+    if (gate_input(&g, DIR_C2S, p, n) == 0)
+        snprintf(asked, REACH_ASKED, "%s", g.domain);
+    gate_free(&g);
+}
+
+const char *reach_upstream(const struct session *s, const char *p, size_t n,
+                           char asked[REACH_ASKED])
+{
+    struct hello hello;
+
+    asked[0] = '\0';
+    if (s->upstream->kind != UPSTREAM_ASKED || !n)
+        return s->upstream->text;
+    if (*p != TLS_HANDSHAKE)
+        peek(s->proxy->reader, p, n, asked);
+    else if (hello_read(p, n, &hello) == HELLO_WHOLE)
+        snprintf(asked, REACH_ASKED, "%s", hello.name);
+    return asked;
+}
 
 void reach_tell(struct session *s, const char *condition, const struct error *e)
 {

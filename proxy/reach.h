@@ -11,6 +11,13 @@
 #define REACH_FAILED    "remote-connection-failed"
 #define REACH_NO_DOMAIN "improper-addressing"
 
+#define REACH_ASKED 1024
+
+/* For the session's record: UPSTREAM, and where there is none the domain that the client's first
+ * bytes ask for, "" if they do not say. `asked` may hold it. */
+const char *reach_upstream(const struct session *s, const char *p, size_t n,
+                           char asked[REACH_ASKED]);
+
 /* The session has begun, or more of the client was read: the server's leg begins as soon as it is
  * known where to. As often as you like. */
 void reach_server(struct session *s);

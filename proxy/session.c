@@ -392,16 +392,15 @@ void session_ready(struct session *s)
         other_side(s, SIDE_CLIENT);
 }
 
-/* The first byte makes it a session: now it is recorded. The gate has read it, and may know the
- * domain. */
-static bool record_begin(struct session *s)
+/* The first bytes make it a session: now it is recorded. */
+static bool record_begin(struct session *s, const char *p, size_t n)
 {
     const struct arrival *a = &s->arrival;
-    char entry[ADDRESS_TEXT], peer[ADDRESS_TEXT];
+    char entry[ADDRESS_TEXT], peer[ADDRESS_TEXT], asked[REACH_ASKED];
     struct event_session facts = {
         .client = address_text(&a->client, s->client, sizeof s->client),
         .listen = address_text(&a->entry, entry, sizeof entry),
-        .upstream = *s->upstream->text ? s->upstream->text : s->gate.domain,
+        .upstream = reach_upstream(s, p, n, asked),
         .program = "xmpptap " XMPPTAP_VERSION,
     };
 
@@ -425,7 +424,7 @@ static bool begin(struct session *s, const char *p, size_t n)
 {
     const char *unread = door_unread(p, n);
 
-    if (!record_begin(s))
+    if (!record_begin(s, p, n))
         return false;
     if (unread)
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
@@ -473,7 +472,7 @@ static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
         return false; /* a header without a client: a load balancer asks whether we live */
     if (state == ARRIVAL_OVER && !listen_circle(s, &e))
         return true;
-    if (record_begin(s))
+    if (record_begin(s, *p, *n))
         session_close(s, SIDE_CLIENT, e.code, "%s", e.detail);
     return false;
 }
@@ -492,11 +491,9 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
     struct session *s = arg;
 
     limits_heard(s);
-    if (s->closing || (!s->tap && !arrived(s, &p, &n, false)))
+    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
         return;
     take_in(s, dir_from(side_of(s, l)), p, n);
-    if (s->closing || (!s->tap && !begin(s, p, n)))
-        return;
     reach_server(s);
     flush(s);
 }
@@ -510,10 +507,8 @@ static void on_eof(void *arg, struct leg *l)
     struct error e;
 
     s->eof[side] = true;
-    if (!s->closing && !s->tap && arrived(s, &rest, &n, true)) {
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n)) {
         take_in(s, DIR_C2S, rest, n);
-        if (!s->closing)
-            begin(s, rest, n);
         reach_server(s);
     }
     if (s->closing) {

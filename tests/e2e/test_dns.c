@@ -155,7 +155,7 @@ static struct run *proxy_start(struct box *b, const struct net *n, const char *u
     const char *const argv[] = {NULL, "proxy", "-l", "127.0.0.1:0", "-d", b->archive, "--ca-dir",
                                 b->ca, "--resolver",
                                 box_text(b, "127.0.0.1:%d", n->dns_port), "--connect-timeout", "3",
-                                upstream, NULL};
+                                "--upstream-ca", b->upstream_ca, upstream, NULL};
     struct run *r = run_start(b, argv, -1);
 
     run_listening(r);
@@ -400,6 +400,42 @@ static void test_asked(void **state)
     box_done(b);
 }
 
+/* Direct TLS by SRV: a target whose certificate is not valid is given up for the next one; the name
+ * is the domain's, not the target's. */
+static void test_direct_tls(void **state)
+{
+    struct box *b = *state;
+    struct net n;
+    struct peer client, server;
+    SSL_CTX *bad = pki_server(&b->pki, LEAF_SELF_SIGNED, 0);
+    SSL_CTX *good = pki_server(&b->pki, LEAF_GOOD, 0);
+
+    net_start(b, &n, "srv-host=_xmpps-client._tcp." DOMAIN ",a.test,%0,0,0\n"
+                     "srv-host=_xmpps-client._tcp." DOMAIN ",b.test,%1,1,0\n"
+                     HOST("a.test", "127.0.0.1") HOST("b.test", "127.0.0.1"));
+    struct run *proxy = proxy_start(b, &n, DOMAIN);
+    peer_init(&client, "client");
+    peer_init(&server, "server");
+    PEER_OK(&client, peer_connect(&client, proxy->port));
+    PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
+    assert_int_equal(accept_plain(&server, &n), 0);
+    if (peer_tls_accept(&server, bad) == 0) /* it may end before the certificate is judged */
+        PEER_OK(&server, peer_expect_end(&server));
+    peer_close(&server);
+    peer_init(&server, "second server");
+    assert_int_equal(accept_plain(&server, &n), 1);
+    PEER_OK(&server, peer_tls_accept(&server, good));
+    assert_string_equal(server.sni, DOMAIN);
+    run_says(proxy, "connected to b.test:");
+    peer_close(&client);
+    peer_close(&server);
+    SSL_CTX_free(bad);
+    SSL_CTX_free(good);
+    run_stop(proxy);
+    net_stop(&n);
+    box_done(b);
+}
+
 static void test_no_domain(void **state)
 {
     struct box *b = *state;
@@ -424,7 +460,7 @@ static void test_no_domain(void **state)
     box_done(b);
 }
 
-/* The hosts file has localhost, whatever the DNS says; and it is us. */
+/* localhost is this machine, whatever the DNS says; and here it is us. */
 static void test_loop(void **state)
 {
     struct box *b = *state;
@@ -456,7 +492,7 @@ static void test_loop(void **state)
 #define TEST(name) {#name, name, box_setup, box_teardown, NULL}
 
 static const struct CMUnitTest others[] = {
-    TEST(test_weights), TEST(test_stop_while_asking), TEST(test_asked),
+    TEST(test_weights), TEST(test_stop_while_asking), TEST(test_asked), TEST(test_direct_tls),
     TEST(test_no_domain), TEST(test_loop),
 };
 #define OTHERS (sizeof(others) / sizeof(others[0]))
