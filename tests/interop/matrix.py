@@ -49,9 +49,11 @@ WAYS = {"auto": (),  # the default
 # What a client is asked to do besides, with one server.
 OPTIONS = {("ejabberd", "gloox"): ("zlib",)}
 GLOOX = "ejabberd", "gloox", "STARTTLS", "1.2"
-QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), GLOOX}
-# What must stand in a cell, and not only where it does without xmpptap.
-MUST = {(*GLOOX, "bridge"): "ok PLAIN → SCRAM-SHA-512-PLUS zlib",
+QUICK = {GLOOX, ("prosody", "gloox", "STARTTLS", "1.2"), ("prosody", "slixmpp", "STARTTLS", "1.3"),
+         ("prosody", "slixmpp", "direct TLS", "1.3"), ("ejabberd", "gloox", "direct TLS", "1.2")}
+# What must stand in a cell; in those of QUICK, `ok` at least.
+MUST = {(*GLOOX, "auto"): "ok SCRAM-SHA-1 zlib",
+        (*GLOOX, "bridge"): "ok PLAIN → SCRAM-SHA-512-PLUS zlib",
         (*GLOOX, "bridge, account"): "ok SCRAM-SHA-1-PLUS → SCRAM-SHA-512-PLUS zlib"}
 # The verdicts that can be true here: there is nothing wrong with a server or a password.
 CAUSES = {"sasl.channel-binding", "sasl.gs2-y", "sasl.downgrade", "mechanisms.none-in-common"}
@@ -148,9 +150,9 @@ class Cell:
     def judge(self, direct, must):
         """Sets `fault` to what must not be, given what came of the login without xmpptap, and what
         must stand in the cell."""
-        if self.ok and self.session.get("ok") is not True:
+        if self.ok and self is not direct and self.session.get("ok") is not True:
             self.fault = f"logged in, and the verdict is {self.verdict or 'missing'}"
-        elif not self.ok and direct.ok and self.verdict not in CAUSES:
+        elif direct.ok and not self.ok and self.verdict not in CAUSES:
             self.fault = f"{self.text}; the verdict is {self.verdict or 'missing'}"
         elif absent := {*must.split()} - {*str(self).split()}:
             self.fault = f"{self}, without {' '.join(absent)}"
@@ -224,8 +226,10 @@ class World:
             cells = {DIRECT: await Attempt(*place, users[client]).without()}
             for way in ways:
                 cells[way] = await Attempt(*place, users[client]).through(way)
-                key = server, client, kind, version, way
-                cells[way].judge(cells[DIRECT], MUST.get(key, ""))
+            key = server, client, kind, version
+            for way, cell in cells.items():
+                must = MUST.get((*key, way), "ok" if key in QUICK else "")
+                cell.judge(cells[DIRECT], must)
             return cells
         finally:
             self.places.put_nowait(users)
@@ -387,7 +391,7 @@ def known(way):
 def show(key, cells, arguments):
     """What is printed as soon as a row is there."""
     for way, cell in cells.items():
-        if arguments.tap and way != DIRECT:
+        if arguments.tap:
             print(tap_line(key, way, cell), flush=True)
         if cell.fault or (arguments.verbose and not cell.ok):
             print(f"---- {', '.join(key)}, {way}: {cell.text}\n{cell.explained}".rstrip(),
