@@ -357,6 +357,9 @@ static void wire(struct story *s, const struct event *ev)
         story_set(s, "stream.secured", "yes"); /* direct TLS (XEP-0368): it needs no second stream */
     if (!s->login_us && story_get(s, "bound"))
         s->login_us = ev->time_us;
+    /* Direct TLS: what a client sends once TLS stands is inside it. */
+    if (ev->dir == DIR_C2S && story_get(s, "tls.client.version"))
+        story_set(s, "stream.secured", "yes");
     if (ev->closing) { /* who was the first to say goodbye? */
         if (!story_get(s, "left"))
             story_set(s, "left", ev->dir == DIR_C2S ? "client" : "server");

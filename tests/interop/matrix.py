@@ -49,8 +49,9 @@ WAYS = {"auto": (),  # the default
 # What a client is asked to do besides, with one server.
 OPTIONS = {("ejabberd", "gloox"): ("zlib",)}
 GLOOX = "ejabberd", "gloox", "STARTTLS", "1.2"
-QUICK = {("prosody", "slixmpp", "STARTTLS", "1.3"), GLOOX}
-# What must stand in a cell, and not only where it does without xmpptap.
+QUICK = {GLOOX, ("prosody", "gloox", "STARTTLS", "1.2"), ("prosody", "slixmpp", "STARTTLS", "1.3"),
+         ("prosody", "slixmpp", "direct TLS", "1.3"), ("ejabberd", "gloox", "direct TLS", "1.2")}
+# What must stand in a cell; in those of QUICK, `ok` at least.
 MUST = {(*GLOOX, "auto"): "ok SCRAM-SHA-1 zlib",
         (*GLOOX, "bridge"): "ok PLAIN → SCRAM-SHA-512-PLUS zlib",
         (*GLOOX, "bridge, account"): "ok SCRAM-SHA-1-PLUS → SCRAM-SHA-512-PLUS zlib"}
@@ -149,9 +150,9 @@ class Cell:
     def judge(self, direct, must):
         """Sets `fault` to what must not be, given what came of the login without xmpptap, and what
         must stand in the cell."""
-        if self.ok and self.session.get("ok") is not True:
+        if self.ok and self is not direct and self.session.get("ok") is not True:
             self.fault = f"logged in, and the verdict is {self.verdict or 'missing'}"
-        elif not self.ok and direct.ok and self.verdict not in CAUSES:
+        elif direct.ok and not self.ok and self.verdict not in CAUSES:
             self.fault = f"{self.text}; the verdict is {self.verdict or 'missing'}"
         elif absent := {*must.split()} - {*str(self).split()}:
             self.fault = f"{self}, without {' '.join(absent)}"
@@ -171,12 +172,37 @@ def last_line(text):
     return lines[-1].strip() if lines else "said nothing"
 
 
+class Names(asyncio.DatagramProtocol):
+    """A DNS server: every name is an IPv4 address, that of loopback. UPSTREAM is given by name, which
+    is all that is known of the domain where a client with direct TLS sends none (SNI)."""
+
+    TYPE_A = b"\x00\x01"
+    ADDRESS = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01"
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, peer):
+        end = data.index(b"\0", 12) + 5  # the question: a name, type, class
+        answers = 1 if data[end - 4:end - 2] == self.TYPE_A else 0
+        header = data[:2] + b"\x81\x80\x00\x01" + bytes([0, answers]) + bytes(4)
+        self.transport.sendto(header + data[12:end] + answers * self.ADDRESS, peer)
+
+    @classmethod
+    async def start(cls):
+        """Returns the transport; its port is the kernel's choice."""
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            cls, local_addr=("127.0.0.1", 0))
+        return transport
+
+
 class World:
     """The servers that are wanted, and the places in which clients run."""
 
     def __init__(self, folder):
         self.folder = folder
         self.servers = {}
+        self.names = None
         self.numbers = itertools.count()
         self.places = asyncio.Queue()
         self.users = []
@@ -188,6 +214,7 @@ class World:
     async def start(self, names, clients):
         users = [user for user in self.users if user.rpartition("-")[0] in clients]
         self.servers = {name: SERVERS[name](self.folder / name) for name in names}
+        self.names = await Names.start()
         building = asyncio.to_thread(peers.build, self.folder, clients)
         await asyncio.gather(building, *(s.start(users) for s in self.servers.values()))
 
@@ -199,13 +226,17 @@ class World:
             cells = {DIRECT: await Attempt(*place, users[client]).without()}
             for way in ways:
                 cells[way] = await Attempt(*place, users[client]).through(way)
-                key = server, client, kind, version, way
-                cells[way].judge(cells[DIRECT], MUST.get(key, ""))
+            key = server, client, kind, version
+            for way, cell in cells.items():
+                must = MUST.get((*key, way), "ok" if key in QUICK else "")
+                cell.judge(cells[DIRECT], must)
             return cells
         finally:
             self.places.put_nowait(users)
 
     async def stop(self):
+        if self.names:
+            self.names.close()
         await asyncio.gather(*(s.stop() for s in self.servers.values()))
 
 
@@ -216,10 +247,12 @@ class Attempt:
         self.programs = world.folder
         self.folder = world.folder / str(next(world.numbers))
         self.folder.mkdir()
-        self.upstream = servers.ports[kind, version]
+        self.port = servers.ports[kind, version]
         self.ca = servers.ca(version)
         self.client = client
-        self.scheme, kind_options = KINDS[kind]
+        scheme, kind_options = KINDS[kind]
+        self.upstream = f"{scheme}://{DOMAIN}:{self.port}"
+        self.resolver = "{}:{}".format(*world.names.get_extra_info("sockname"))
         self.options = (*kind_options, *OPTIONS.get((server, client), ()))
         self.jid = f"{user}@{DOMAIN}"
 
@@ -237,7 +270,7 @@ class Attempt:
         return child.returncode == 0, last_line(text.decode(errors="replace"))
 
     async def without(self):
-        return Cell(*await self.log_in(self.upstream, self.ca))
+        return Cell(*await self.log_in(self.port, self.ca))
 
     async def through(self, way):
         tap = Tap(self.folder / "tap", WAIT_S)
@@ -246,7 +279,8 @@ class Attempt:
         secret.chmod(0o600)
         options = [o.format(jid=self.jid, password_file=secret) for o in WAYS[way]]
         try:
-            await tap.start(self.upstream, "--upstream-ca", self.ca, *options, scheme=self.scheme)
+            await tap.start(self.upstream, "--resolver", self.resolver, "--upstream-ca", self.ca,
+                            *options)
             ok, text = await self.log_in(tap.port, tap.ca())
             await self.ended(tap)
         except AssertionError as error:
@@ -357,7 +391,7 @@ def known(way):
 def show(key, cells, arguments):
     """What is printed as soon as a row is there."""
     for way, cell in cells.items():
-        if arguments.tap and way != DIRECT:
+        if arguments.tap:
             print(tap_line(key, way, cell), flush=True)
         if cell.fault or (arguments.verbose and not cell.ok):
             print(f"---- {', '.join(key)}, {way}: {cell.text}\n{cell.explained}".rstrip(),

@@ -30,10 +30,13 @@ class Tap:
         self._env = dict(os.environ, HOME=str(folder), XDG_STATE_HOME=str(folder / "state"),
                          XDG_DATA_HOME=str(folder / "share"))
 
-    async def start(self, upstream_port, *options, scheme="tcp"):
+    async def start(self, upstream, *options):
+        """`upstream`: as the program takes it; a number is a port of loopback."""
+        if isinstance(upstream, int):
+            upstream = f"tcp://127.0.0.1:{upstream}"
         self.process = await asyncio.create_subprocess_exec(
             PROGRAM, "proxy", "-l", "127.0.0.1:0", "--ca-dir", self.folder / "ca",
-            "-d", self.archive, *map(str, options), f"{scheme}://127.0.0.1:{upstream_port}",
+            "-d", self.archive, *map(str, options), upstream,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=self._env)
         self._readers = [asyncio.ensure_future(self._collect(self.process.stdout, self.stdout)),
