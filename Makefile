@@ -33,11 +33,11 @@ LABELS_MD   := tests/tools/labels_md
 
 # ---- flags ----
 
-LIBS       := libuv expat openssl zlib jansson libidn2 libcares
+LIBS       := libuv expat openssl zlib jansson libidn2 libcares libidn
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)
-UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS)
+UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS) $(shell pkg-config --libs libgsasl 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wswitch-enum -Wvla $(if $(WERROR),-Werror)
