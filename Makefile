@@ -27,7 +27,7 @@ UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py \
-               tests/interop/namespaces.py)
+               tests/interop/namespaces.py tests/interop/bridge.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 

@@ -17,6 +17,8 @@ struct bridge {
     const struct bridge_user *user;
     void *arg;
     struct reader *reader; /* borrowed */
+    bool offered;          /* the features of these streams were seen */
+    struct buf early;      /* the client's item that came before them */
     struct bridge_client client;
     struct bridge_server server;
 };
@@ -31,6 +33,7 @@ struct bridge *bridge_new(const struct bridge_user *user, void *arg, struct read
     b->user = user;
     b->arg = arg;
     b->reader = reader;
+    buf_init(&b->early, OUT_MAX);
     bridge_client_init(&b->client, user, arg, account);
     bridge_server_init(&b->server, user, arg);
     return b;
@@ -42,32 +45,50 @@ void bridge_free(struct bridge *b)
         return;
     bridge_client_free(&b->client);
     bridge_server_free(&b->server);
+    buf_wipe(&b->early);
     OPENSSL_cleanse(b, sizeof *b);
     free(b);
 }
 
 /* ---- the features ---- */
 
-void bridge_features(struct bridge *b, struct reader_stream *st, const char *p, size_t n)
+/* The features `from`, as the client gets them. False: they can pass so. */
+static bool bridge_offer(struct bridge *b, struct reader_stream *st, const char *from, size_t n,
+                         struct buf *out, const char **reason)
 {
     struct offer *o = &b->server.offer;
-    const char *reason = "bridge: the client is offered what the proxy can bridge";
-    struct buf out;
-    int err = offer_read(o, b->reader, st, p, n);
+    int err = offer_read(o, b->reader, st, from, n);
 
+    *reason = "the client is offered what the proxy can bridge";
     if (!err && !bridge_server_plan(&b->server)) {
         o->count = 0;
-        reason = "bridge: the server offers no way to log in that the proxy can bridge (SCRAM-SHA-1, "
-                 "-256, -512, or PLAIN over TLS)";
+        *reason = "the server offers no way to log in that the proxy can bridge (SCRAM-SHA-1, -256, "
+                  "-512, or PLAIN over TLS)";
     }
     bridge_client_offer(&b->client, o);
-    buf_init(&out, FEATURES_MAX);
     if (!err)
-        err = offer_write(&b->client.offer, b->reader, st, p, n, &out);
-    if (err || (out.len == n && memcmp(out.p, p, n) == 0))
-        b->user->forward(b->arg, DIR_S2C, p, n);
-    else
+        err = offer_write(&b->client.offer, b->reader, st, from, n, out);
+    return !err && (out->len != n || memcmp(out->p, from, n) != 0);
+}
+
+static void edit_features(struct bridge *b, struct reader_stream *st,
+                          const struct features_edit *wished, const char *p, size_t n)
+{
+    const char *from = wished->changed ? wished->bytes.p : p, *why;
+    size_t from_n = wished->changed ? wished->bytes.len : n;
+    char reason[sizeof wished->reason + REASON_MAX];
+    struct buf out;
+
+    buf_init(&out, FEATURES_MAX);
+    if (bridge_offer(b, st, from, from_n, &out, &why)) {
+        snprintf(reason, sizeof reason, "bridge: %s%s%s", why, wished->changed ? "; " : "",
+                 wished->changed ? wished->reason : "");
         b->user->edit(b->arg, DIR_S2C, p, n, out.p, out.len, reason);
+    } else if (wished->changed) {
+        b->user->edit(b->arg, DIR_S2C, p, n, from, from_n, wished->reason);
+    } else {
+        b->user->forward(b->arg, DIR_S2C, p, n);
+    }
     buf_free(&out);
 }
 
@@ -79,10 +100,10 @@ static void reset(struct bridge *b)
     bridge_server_reset(&b->server);
 }
 
-/* The item was for us: it is recorded, and goes no further. */
+/* The item was for us: it is recorded, if it was not when it came, and goes no further. */
 static void take(struct bridge *b, enum dir dir, const char *p, size_t n)
 {
-    if (n)
+    if (n && p != b->early.p)
         b->user->edit(b->arg, dir, p, n, "", 0,
                       dir == DIR_C2S ? "bridge: the client's login ends at the proxy"
                                      : "bridge: the server's answer to the proxy's login");
@@ -138,7 +159,9 @@ static enum bridge_turn act(struct bridge *b, enum server_says says, const char 
     switch (says) {
     case SERVER_SEND:
         take(b, DIR_S2C, p, n);
-        say(b, DIR_C2S, out, "the proxy logs in to the server with ",
+        say(b, DIR_C2S, out,
+            b->client.account ? "the proxy logs in to the server as --account with "
+                              : "the proxy logs in to the server with ",
             bridge_server_way(&b->server, way, sizeof way));
         return BRIDGE_SERVER;
     case SERVER_SALTS:
@@ -191,8 +214,8 @@ static enum bridge_turn from_client(struct bridge *b, const struct item *it, con
                0, out, &e);
 }
 
-enum bridge_turn bridge_item(struct bridge *b, enum dir dir, struct reader_stream *st,
-                             const char *p, size_t n)
+static enum bridge_turn read_item(struct bridge *b, enum dir dir, struct reader_stream *st,
+                                  const char *p, size_t n)
 {
     const struct item *it;
     struct error e = {0};
@@ -215,6 +238,40 @@ enum bridge_turn bridge_item(struct bridge *b, enum dir dir, struct reader_strea
     }
     buf_wipe(&out);
     return turn;
+}
+
+enum bridge_turn bridge_item(struct bridge *b, enum dir dir, struct reader_stream *st,
+                             const char *p, size_t n)
+{
+    if (dir == DIR_C2S && !b->offered && b->early.len == 0 && buf_reserve(&b->early, n) == 0) {
+        take(b, dir, p, n);
+        if (buf_add(&b->early, p, n) == 0)
+            return BRIDGE_SERVER;
+    }
+    return read_item(b, dir, st, p, n);
+}
+
+enum bridge_turn bridge_features(struct bridge *b, struct reader_stream *st,
+                                 const struct features_edit *wished, const char *p, size_t n)
+{
+    struct reader_stream none; /* the item's prefixes are its own, or it is refused */
+    enum bridge_turn turn = BRIDGE_CLIENT;
+
+    edit_features(b, st, wished, p, n);
+    b->offered = true;
+    if (b->early.len) {
+        reader_stream_init(&none);
+        turn = read_item(b, DIR_C2S, &none, b->early.p, b->early.len);
+        reader_stream_free(&none);
+        buf_wipe(&b->early);
+    }
+    return turn;
+}
+
+void bridge_restart(struct bridge *b)
+{
+    b->offered = false;
+    buf_wipe(&b->early);
 }
 
 enum bridge_turn bridge_salted(struct bridge *b, const unsigned char *salted)

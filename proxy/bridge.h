@@ -17,6 +17,7 @@
 #include "../logs/event.h"
 #include "account.h"
 #include "bridge_offer.h"
+#include "features.h"
 
 #define BRIDGE_NONCE_BYTES 33 /* 32 characters */
 
@@ -54,8 +55,13 @@ struct bridge *bridge_new(const struct bridge_user *user, void *arg, struct read
                           const struct account *account);
 void bridge_free(struct bridge *b); /* wipes it; NULL is allowed */
 
-/* Features from the server before the login. */
-void bridge_features(struct bridge *b, struct reader_stream *st, const char *p, size_t n);
+/* New streams begin, before the login. */
+void bridge_restart(struct bridge *b);
+
+/* Features from the server before the login; where `wished` changed them, it is what the client would
+ * get without a bridge. A login that the client began before it had them waits for them. */
+enum bridge_turn bridge_features(struct bridge *b, struct reader_stream *st,
+                                 const struct features_edit *wished, const char *p, size_t n);
 
 /* A SASL or SASL2 item of either side. */
 enum bridge_turn bridge_item(struct bridge *b, enum dir dir, struct reader_stream *st,

@@ -55,7 +55,9 @@ void bridge_client_offer(struct bridge_client *c, const struct offer *server)
     for (int t = 0; t < CB_TYPES; t++) {
         bool has = has_binding(c, (enum cb_type)t);
 
-        o.types[t] = server->types_told && c->account && has;
+        /* Where there is tls-exporter, tls-unique is taken but not announced (RFC 9266 §3). */
+        o.types[t] = server->types_told && c->account && has &&
+                     !(t == CB_UNIQUE && has_binding(c, CB_EXPORTER));
         bound |= has;
     }
     for (unsigned i = 0; i < server->count; i++)

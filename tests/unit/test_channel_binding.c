@@ -28,8 +28,8 @@ static void test_types(void **state)
     } rows[] = {
         {TLS1_2_VERSION, {[CB_UNIQUE] = true, [CB_END_POINT] = true},
          {[CB_UNIQUE] = 12, [CB_END_POINT] = 32}},
-        {TLS1_3_VERSION, {[CB_EXPORTER] = true, [CB_END_POINT] = true},
-         {[CB_EXPORTER] = 32, [CB_END_POINT] = 32}},
+        {TLS1_3_VERSION, {[CB_EXPORTER] = true, [CB_UNIQUE] = true, [CB_END_POINT] = true},
+         {[CB_EXPORTER] = 32, [CB_UNIQUE] = 48, [CB_END_POINT] = 32}},
     };
     struct identity id = make_identity("example.org", NULL, NULL, -1, 1);
     SSL_CTX *client = SSL_CTX_new(TLS_client_method()), *server = server_context(&id, NULL);
