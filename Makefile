@@ -27,17 +27,18 @@ UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py \
-               tests/interop/namespaces.py tests/interop/balancer.py)
+               tests/interop/namespaces.py tests/interop/balancer.py \
+               tests/interop/bridge.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 
 # ---- flags ----
 
-LIBS       := libuv expat openssl zlib jansson libidn2 libcares
+LIBS       := libuv expat openssl zlib jansson libidn2 libcares libidn
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)
-UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS)
+UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS) $(shell pkg-config --libs libgsasl 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wswitch-enum -Wvla $(if $(WERROR),-Werror)

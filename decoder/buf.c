@@ -18,6 +18,13 @@ void buf_free(struct buf *b)
     buf_init(b, b->max);
 }
 
+void buf_wipe(struct buf *b)
+{
+    if (b->p)
+        explicit_bzero(b->p, b->cap);
+    buf_free(b);
+}
+
 int buf_reserve(struct buf *b, size_t n)
 {
     size_t cap;
@@ -101,6 +108,25 @@ int buf_xml(struct buf *b, const char *s)
         default:
             err = buf_add(b, s, 1);
         }
+    return err;
+}
+
+int buf_base64(struct buf *b, const void *p, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *in = p;
+    int err = n > b->max ? ERR_CAP : buf_reserve(b, (n + 2) / 3 * 4);
+
+    for (size_t i = 0; i < n && !err; i += 3) {
+        size_t left = n - i;
+        unsigned three = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) |
+                         (left > 2 ? in[i + 2] : 0);
+
+        b->p[b->len++] = digits[three >> 18];
+        b->p[b->len++] = digits[three >> 12 & 63];
+        b->p[b->len++] = left > 1 ? digits[three >> 6 & 63] : '=';
+        b->p[b->len++] = left > 2 ? digits[three & 63] : '=';
+    }
     return err;
 }
 

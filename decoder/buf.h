@@ -31,6 +31,13 @@ int buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3) MUST_CHECK
 /* Appends with `&`, `<`, `>`, `'` and `"` as entities: for text and attribute values. */
 int buf_xml(struct buf *b, const char *s) MUST_CHECK;
 
+/* Appends the bytes as base64 (RFC 4648 §4); sasl_base64() reads it back. */
+int buf_base64(struct buf *b, const void *p, size_t n) MUST_CHECK;
+
+/* buf_free() for what holds a secret: all its memory is wiped first. One that grows may leave a copy
+ * behind: buf_reserve() before the secret comes. */
+void buf_wipe(struct buf *b);
+
 /* Drops the first `n` bytes (n <= len); an emptied buffer keeps its memory. */
 void buf_drop(struct buf *b, size_t n);
 

@@ -128,18 +128,35 @@ static void emit(struct decoder *d, struct event *ev)
     emit_now(d, ev);
 }
 
+/* What an edit sent, read as an item; NULL where it is not one and no more. */
+static const struct item *read_sent(struct decoder *d, struct way *w)
+{
+    const struct item *it;
+    struct scan scan;
+    size_t used;
+
+    scan_init(&scan, &d->options.limits);
+    if (!w->edit_sent.len || scan_next(&scan, "<s>", 3, &used) != SCAN_HEADER ||
+        scan_next(&scan, w->edit_sent.p, w->edit_sent.len, &used) != SCAN_ITEM || scan.flaw ||
+        used != w->edit_sent.len ||
+        reader_item(d->reader, &w->stream, w->edit_sent.p, w->edit_sent.len, &it, NULL))
+        return NULL;
+    return it;
+}
+
 /* The announced edit, behind the items it covers; `of`: the last of them, 0 if there is none. */
 static void emit_edit(struct decoder *d, enum dir dir, uint64_t of)
 {
     struct way *w = &d->way[dir];
     struct event ev = {.kind = EVENT_EDIT, .dir = dir};
+    struct meaning_notes notes;
 
     if (!w->edit_reason)
         return;
+    emit_space_first(d); /* then the edit's number is the next one */
     ev.u.edit = (struct event_edit){of, w->edit_sent.p ? w->edit_sent.p : "", w->edit_sent.len,
                                     w->edit_reason};
-    if (!meaning_mask(&d->meaning, &ev.u.edit.sent, &ev.u.edit.sent_len))
-        ev.u.edit.sent_len = 0;
+    meaning_sent(&d->meaning, read_sent(d, w), d->n + 1, d->now_us, &ev, &notes);
     emit(d, &ev);
     meaning_done(&d->meaning);
     free(w->edit_reason);

@@ -7,6 +7,7 @@
 #include "redact.h"
 
 #define REDACTED_KEPT 4096 /* bytes of buffer an idle session may keep */
+#define NS_SASL       "urn:ietf:params:xml:ns:xmpp-sasl"
 #define NS_BIND       "urn:ietf:params:xml:ns:xmpp-bind"
 
 void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char *session,
@@ -16,6 +17,7 @@ void meaning_init(struct meaning *m, bool redact, size_t item_bytes, const char 
     pair_init(&m->pair);
     sm_init(&m->sm, session, resumptions);
     sasl_init(&m->sasl);
+    sasl_init(&m->bridged);
     secrets_init(&m->secrets);
     withhold_init(&m->withhold[0]);
     withhold_init(&m->withhold[1]);
@@ -92,29 +94,35 @@ static const char *mask_text(const struct meaning *m, const char *s)
     return s && secrets_hold(&m->secrets, s, strlen(s)) ? REDACTED : s;
 }
 
-/* The item, and what is told of it. */
-static void mask(struct meaning *m, const struct item *it, struct event *ev,
-                 struct meaning_notes *notes)
+/* What is told of the item, and its bytes; false: without memory nothing of them may be shown. */
+static bool mask_item(struct meaning *m, const struct item *it, struct meaning_notes *notes,
+                      const char **p, size_t *n)
 {
-    int err;
-
-    if (!m->redact)
-        return;
     redact_learn(it, &m->secrets);
     secrets_hide(&m->secrets, &notes->facts);
     secrets_hide(&m->secrets, &notes->remarks);
-    ev->type = mask_text(m, ev->type);
-    ev->ns = mask_text(m, ev->ns);
     m->redacted.len = 0;
-    err = redact_item(it, &m->secrets, &m->redacted);
-    if (err) { /* without memory nothing of it is shown */
+    if (redact_item(it, &m->secrets, &m->redacted))
+        return false;
+    if (m->redacted.len) { /* else there was nothing to mask */
+        *p = m->redacted.p;
+        *n = m->redacted.len;
+    }
+    return true;
+}
+
+static void mask(struct meaning *m, const struct item *it, struct event *ev,
+                 struct meaning_notes *notes)
+{
+    if (!m->redact)
+        return;
+    if (!mask_item(m, it, notes, &ev->data, &ev->len)) {
         ev->data = NULL;
         ev->withheld = ev->len;
         ev->len = 0;
-    } else if (m->redacted.len) { /* else there was nothing to mask */
-        ev->data = m->redacted.p;
-        ev->len = m->redacted.len;
     }
+    ev->type = mask_text(m, ev->type);
+    ev->ns = mask_text(m, ev->ns);
 }
 
 static void put_answer(struct event *ev, const struct pair_match *asked)
@@ -183,6 +191,56 @@ void meaning_close(struct meaning *m, struct event *ev)
     ev->closing = true;
 }
 
+/* Where the proxy logs in for the client there are two logins: what the client sends and is sent,
+ * and what the server does. Before that, and without, there is one. */
+static struct sasl *login_of(struct meaning *m, enum dir dir, bool sent)
+{
+    bool server = (dir == DIR_C2S) == sent;
+
+    return server && (sent || *m->bridged.mechanism) ? &m->bridged : &m->sasl;
+}
+
+/* SASL that the proxy says itself: answers are those to it. */
+static void pair_sent(struct meaning *m, const struct item *it, enum dir dir, uint64_t n,
+                      int64_t now_us)
+{
+    struct fact_list none;
+    struct pair_match asked = {0};
+
+    if (strcmp(it->node[0].ns, NS_SASL) != 0)
+        return;
+    fact_init(&none);
+    pair_find(&m->pair, it, dir, now_us, m->account, m->domain, &asked, &none);
+    pair_note(&m->pair, it, dir, n, now_us,
+              label_id(label_for(it, dir, m->phase, NULL, m->account)), &none);
+}
+
+void meaning_sent(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
+                  struct event *ev, struct meaning_notes *notes)
+{
+    struct event_edit *edit = &ev->u.edit;
+    bool shown = true;
+
+    fact_init(&notes->facts);
+    fact_init(&notes->remarks);
+    if (it) {
+        pair_sent(m, it, ev->dir, n, now_us);
+        describe_item(it, &notes->facts);
+        sasl_item(login_of(m, ev->dir, true), it, ev->dir, &notes->facts,
+                  m->redact ? &m->secrets : NULL);
+        if (m->redact)
+            shown = mask_item(m, it, notes, &edit->sent, &edit->sent_len);
+    } else if (m->redact) {
+        shown = !redact_names(edit->sent, edit->sent_len) &&
+                meaning_mask(m, &edit->sent, &edit->sent_len);
+    }
+    if (!shown) {
+        edit->sent = REDACTED;
+        edit->sent_len = sizeof REDACTED - 1;
+    }
+    put_notes(ev, notes);
+}
+
 void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
                   struct event *ev, struct meaning_notes *notes)
 {
@@ -198,7 +256,8 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
     ev->label = label_id(label);
     pair_note(&m->pair, it, ev->dir, n, now_us, ev->label, &notes->remarks);
     describe_item(it, &notes->facts);
-    sasl_item(&m->sasl, it, ev->dir, &notes->facts, m->redact ? &m->secrets : NULL);
+    sasl_item(login_of(m, ev->dir, false), it, ev->dir, &notes->facts,
+              m->redact ? &m->secrets : NULL);
     if (sm_item(&m->sm, it, ev->dir, m->domain, &notes->facts, &notes->remarks)) {
         pair_missed(&m->pair, DIR_C2S); /* what the earlier session has open is answered here */
         pair_missed(&m->pair, DIR_S2C);
@@ -219,7 +278,9 @@ void meaning_done(struct meaning *m)
 void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
 {
     end->account = mask_text(m, *m->account ? m->account : m->domain);
-    end->mechanism = mask_text(m, m->sasl.mechanism);
+    snprintf(m->mechanism, sizeof m->mechanism, "%s%s%s", m->sasl.mechanism,
+             *m->bridged.mechanism ? ", bridged to " : "", m->bridged.mechanism);
+    end->mechanism = mask_text(m, m->mechanism);
     end->resumes = m->sm.resumes;
     memcpy(end->stanzas, m->stanzas, sizeof end->stanzas);
     pair_end(&m->pair, now_us, end);

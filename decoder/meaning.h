@@ -25,13 +25,15 @@ struct meaning {
     bool opened[2];           /* by enum dir: a header was seen on this connection */
     struct pair pair;
     struct sm sm;
-    struct sasl sasl;
+    struct sasl sasl;         /* the client's login */
+    struct sasl bridged;      /* the proxy's own at the server, where it logs in for the client */
     struct secrets secrets;
     struct withhold withhold[2]; /* by enum dir */
     struct buf redacted;
     uint64_t stanzas[2];
     char domain[MEANING_DOMAIN_MAX];
     char account[MEANING_DOMAIN_MAX + MEANING_USER_MAX]; /* bare JID, "" while unknown */
+    char mechanism[2 * SASL_MECHANISM_MAX + 16]; /* at the end: of both logins */
 };
 
 /* One item's: on the stack of whoever decodes it; the event borrows from it. */
@@ -50,6 +52,10 @@ void meaning_header(struct meaning *m, const struct item *it, uint64_t n, int64_
                     struct event *ev, struct meaning_notes *notes);
 void meaning_close(struct meaning *m, struct event *ev);
 void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
+                  struct event *ev, struct meaning_notes *notes);
+/* What an edit sent instead: `it`, or (NULL) bytes that are no item. Fills its facts and masks them.
+ * The edit's number will be `n`. */
+void meaning_sent(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
                   struct event *ev, struct meaning_notes *notes);
 /* Masks known secrets in bytes that are no item (until meaning_done() or the next item they are
  * borrowed from here); false: it failed, and they may not be shown. */

@@ -8,6 +8,8 @@
 #include "labels.h"
 
 #define UNBOUND    "channel binding cannot pass" /* in the reasons of edits (proxy/features.c) */
+#define BRIDGE     "bridge: " /* begins the reasons of the bridge's edits (proxy/bridge.c) */
+#define BRIDGED_TO ", bridged to "
 #define QUIET_US 3000000 /* nobody spoke for so long before the end: worth saying */
 
 /* ---- values ---- */
@@ -142,6 +144,7 @@ static const struct rule {
 
     {"sasl.auth", NULL, "sasl", FORGET},
     {"sasl.auth", NULL, "user", FORGET},
+    {"sasl.auth", NULL, "bridge.", FORGET},
     {"sasl.auth", NULL, "sasl", "asked"},
     {"sasl.auth", "mechanism", "mechanism", NULL},
     {"sasl.auth", "user", "user", NULL},
@@ -414,9 +417,37 @@ static void violation(struct story *s, const struct event *ev)
     story_set(s, "violation.detail", v->detail);
 }
 
+/* The proxy logs in for the client (--channel-binding bridge): what it sent to either side. */
+static void bridged(struct story *s, const struct event *ev)
+{
+    const char *words = ev->u.edit.reason, *mechanism, *mine, *colon;
+    char both[STORY_VALUE_MAX];
+
+    if (strncmp(words, BRIDGE, strlen(BRIDGE)) != 0 || s->login_us)
+        return;
+    words += strlen(BRIDGE);
+    story_set(s, "bridge", "yes");
+    if (strstr(words, "--account"))
+        story_set(s, "bridge.account", "yes");
+    mine = ev->dir == DIR_C2S ? event_fact(ev, "mechanism") : NULL;
+    mechanism = story_get(s, "mechanism");
+    if (mine && mechanism) {
+        colon = strstr(mechanism, BRIDGED_TO);
+        snprintf(both, sizeof both, "%.*s" BRIDGED_TO "%s",
+                 (int)(colon ? (size_t)(colon - mechanism) : strlen(mechanism)), mechanism, mine);
+        story_set(s, "mechanism", both);
+    }
+    if (ev->dir == DIR_S2C && event_fact(ev, "condition")) {
+        colon = strstr(words, ": ");
+        set_fact(s, "bridge.refused", event_fact(ev, "condition"));
+        set_fact(s, "bridge.why", colon ? colon + 2 : NULL);
+    }
+}
+
 /* That a stream's features were edited is worth knowing, that white space was is not. */
 static void edited(struct story *s, const struct event *ev)
 {
+    bridged(s, ev);
     if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last)) {
         story_set(s, "edit", ev->u.edit.reason);
         if (strstr(ev->u.edit.reason, UNBOUND))
@@ -497,7 +528,8 @@ static const char *const own_keys[] = {
     "tls.client", "tls.client.error", "tls.client.version", "tls.server", "tls.server.error",
     "tls.server.version", "tls.server.verify", "certificate.client", "certificate.client.asked",
     "certificate.shown", "certificate.asked", "violation", "violation.text", "violation.side",
-    "violation.detail", "edit", "edit.binding", "refused.y", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
+    "violation.detail", "edit", "edit.binding", "refused.y", "bridge", "bridge.account",
+    "bridge.refused", "bridge.why", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
     "unanswered", "quiet", "login.time", "last", "last.words",
     "last.by",

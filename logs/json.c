@@ -383,6 +383,7 @@ static void put_kind(struct line *l, const struct event *ev)
             put_count(l, "of", ev->u.edit.of);
         put_bytes(l, "sent", "sent_b64", ev->u.edit.sent, ev->u.edit.sent_len);
         put_text(l, "reason", ev->u.edit.reason);
+        put_facts(l, "facts", ev->fact, ev->facts);
         break;
     case EVENT_GAP:
         put_text(l, "dir", dir_name(ev->dir));

@@ -308,6 +308,8 @@ static void read_facts(struct fields *f, struct json_record *rec)
         ev->u.edit.of = count(f, "of");
         bytes(f, "sent", "sent_b64", rec, &ev->u.edit.sent, &ev->u.edit.sent_len);
         ev->u.edit.reason = text(f, "reason");
+        ev->fact = rec->fact;
+        ev->facts = read_pairs(f, "facts", rec->fact, EVENT_FACTS_MAX);
         break;
     case EVENT_GAP:
         ev->dir = dir_field(f);

@@ -52,6 +52,28 @@ static void put_tls(struct text *x, const struct event_tls *tls)
     text_end(x);
 }
 
+static bool is_sasl(const struct event *ev)
+{
+    return ev->label && strncmp(ev->label, "sasl", 4) == 0;
+}
+
+/* `#-- sasl: NAME VALUE, ...` of a SASL message, `#-- sent: ...` of what was sent instead of an item,
+ * `#-- facts: ...` of any other item. */
+static void put_facts(struct text *x, const struct event *ev)
+{
+    if (ev->facts == 0)
+        return;
+    text_begin(x, TEXT_NOTE);
+    text_put(x, is_sasl(ev) ? "sasl:" : ev->kind == EVENT_EDIT ? "sent:" : "facts:");
+    for (unsigned i = 0; i < ev->facts; i++) {
+        text_put(x, i ? ", " : " ");
+        text_captured(x, ev->fact[i].name);
+        text_put(x, " ");
+        text_captured(x, ev->fact[i].value);
+    }
+    text_end(x);
+}
+
 static void put_edit(struct text *x, const struct event *ev, bool verbose)
 {
     const struct event_edit *edit = &ev->u.edit;
@@ -63,8 +85,10 @@ static void put_edit(struct text *x, const struct event *ev, bool verbose)
     put_detail(x, edit->reason);
     text_put(x, "; %zu bytes sent instead", edit->sent_len);
     text_end(x);
-    if (verbose)
-        text_bytes(x, edit->sent, edit->sent_len);
+    if (!verbose)
+        return;
+    put_facts(x, ev);
+    text_bytes(x, edit->sent, edit->sent_len);
 }
 
 size_t notes_shown(const struct event *ev)
@@ -138,11 +162,6 @@ static void put_end(struct text *x, const struct event_end *end, bool verbose)
     text_end(x);
 }
 
-static bool is_sasl(const struct event *ev)
-{
-    return ev->label && strncmp(ev->label, "sasl", 4) == 0;
-}
-
 /* `#-- #N TIME DIR SIZE bytes[, +WAIT ms after #RE]` */
 static void put_comment(struct text *x, const struct event *ev, const char *more)
 {
@@ -156,22 +175,6 @@ static void put_comment(struct text *x, const struct event *ev, const char *more
         text_put(x, ", +%" PRIu64 ".%03u ms after #%" PRIu64, us / 1000, (unsigned)(us % 1000),
                  ev->re);
     text_put(x, "%s", more);
-    text_end(x);
-}
-
-/* `#-- sasl: NAME VALUE, ...` of a SASL message, `#-- facts: ...` of any other item. */
-static void put_facts(struct text *x, const struct event *ev)
-{
-    if (ev->facts == 0)
-        return;
-    text_begin(x, TEXT_NOTE);
-    text_put(x, is_sasl(ev) ? "sasl:" : "facts:");
-    for (unsigned i = 0; i < ev->facts; i++) {
-        text_put(x, i ? ", " : " ");
-        text_captured(x, ev->fact[i].name);
-        text_put(x, " ");
-        text_captured(x, ev->fact[i].value);
-    }
     text_end(x);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "activation.h"
+#include "bridge_options.h"
 #include "capture.h"
 #include "../logs/message.h"
 #include "listen.h"
@@ -41,9 +42,9 @@ static const struct option_row rows[] = {
      "show this certificate (PEM) to a server that asks for a client's"},
     {0, "client-key", "FILE", OPTION_STRING, AT(proxy.client_key),
      "its key (PEM; default: in the same file)"},
-    {0, "channel-binding", "auto|strip|pass", OPTION_CHOICE, AT(proxy.channel_binding),
+    {0, "channel-binding", "auto|strip|pass|bridge", OPTION_CHOICE, AT(proxy.channel_binding),
      "-PLUS mechanisms, which cannot pass a man in the middle: taken out where TLS ends here, "
-     "taken out always, left as they are (default auto)"},
+     "taken out always, left as they are, or the proxy logs in for the client (default auto)"},
     {0, "compression", "pass|strip", OPTION_CHOICE, AT(proxy.strip_compression),
      "XEP-0138 in the features: left as it is, or taken out (default pass)"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
@@ -57,6 +58,10 @@ static const struct option_row rows[] = {
     {'q', "quiet", NULL, OPTION_FLAG, AT(quiet), "no transcript"},
     {'v', "verbose", NULL, OPTION_FLAG, AT(verbose),
      "comment lines: time, direction, size, wait, TLS facts"},
+    {0, "account", "JID", OPTION_STRING, AT(account),
+     "bridge: log in to this account; the client must know its password"},
+    {0, "password-file", "FILE", OPTION_STRING, AT(password_file),
+     "bridge: the password of --account is its first line; yours alone (mode 600)"},
     {0, "when-full", "wait|gap", OPTION_CHOICE, AT(when_full),
      "when recording falls behind: pause the sessions, or record a gap (default wait)"},
     {0, "connect-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.connect_s),
@@ -89,7 +94,7 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
     if (o->proxy.upstream.kind == UPSTREAM_BUILTIN && o->proxy.send_header)
         return usage_error(c, "--send-proxy-protocol is for a server elsewhere; builtin: takes "
                               "none");
-    return capture_run(o, NULL, NULL, &cap);
+    return bridge_run(c, o, &cap);
 }
 
 static int parse_balancers(const struct command *c, struct capture_options *o)

@@ -26,6 +26,7 @@ static unsigned bindings(const struct session *s)
     case CHANNEL_BINDING_STRIP:
         return FEATURES_NO_BINDING;
     case CHANNEL_BINDING_PASS:
+    case CHANNEL_BINDING_BRIDGE: /* the bridge makes the list */
         return 0;
     }
     return 0;

@@ -281,17 +281,39 @@ static void stanza(struct gate *g, enum dir dir, size_t n)
     last(g, dir, n);
 }
 
-/* Features that something is to be negotiated with: as they came, or as they are wished. */
-static void pass_features(struct gate *g, enum dir dir, size_t n)
+/* The item is the bridge's. What may be a password in it is wiped. */
+static void bridge(struct gate *g, enum dir dir, size_t n)
+{
+    struct gate_way *w = &g->way[dir];
+    char *p = w->in.p + w->at;
+    enum gate_phase next;
+
+    drop(w, n);
+    next = g->user->bridge(g->arg, dir, &w->stream, NULL, p, n);
+    explicit_bzero(p, n);
+    if (g->stopped)
+        return;
+    g->phase = next;
+    if (next == GATE_LOGGED_IN)
+        restart(g, PHASE_BOUND);
+}
+
+/* Features that something is to be negotiated with: as they came, as they are wished, or as the
+ * bridge has them. */
+static void pass_features(struct gate *g, enum dir dir, size_t n, bool bridged)
 {
     struct gate_way *w = &g->way[dir];
     const char *p = bytes(w);
     struct features_edit fe;
 
     features_edit_init(&fe);
-    if (g->user->features && g->user->features(g->arg, &w->stream, p, n, &fe)) {
+    if (g->user->features)
+        fe.changed = g->user->features(g->arg, &w->stream, p, n, &fe);
+    if (bridged) {
         drop(w, n);
-        g->user->edit(g->arg, dir, p, n, fe.bytes.p, fe.bytes.len, fe.reason);
+        g->phase = g->user->bridge(g->arg, dir, &w->stream, &fe, p, n);
+    } else if (fe.changed) {
+        edit(g, dir, n, fe.bytes.p, fe.bytes.len, fe.reason);
     } else {
         pass(g, dir, n);
     }
@@ -302,7 +324,7 @@ static void last_features(struct gate *g, enum dir dir, size_t n)
 {
     struct error none = {0};
 
-    pass_features(g, dir, n);
+    pass_features(g, dir, n, false);
     if (!g->stopped)
         step_aside(g, dir, &none);
 }
@@ -314,7 +336,7 @@ static void features(struct gate *g, enum dir dir, size_t n)
     if (reader_item(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0)
         for (size_t i = 0; i < sizeof negotiable / sizeof *negotiable; i++)
             if (item_find(it, 2, negotiable[i].ns, negotiable[i].name) >= 0) {
-                pass_features(g, dir, n);
+                pass_features(g, dir, n, g->bridged);
                 return;
             }
     last_features(g, dir, n); /* nothing is left to negotiate */
@@ -382,6 +404,14 @@ static bool misnamed(struct gate *g, size_t n)
     return true;
 }
 
+/* Is it said in its turn? */
+static bool is_sasl(const struct gate *g, enum dir dir, enum item_kind kind)
+{
+    return dir == DIR_C2S ? g->phase == GATE_NEGOTIATING && kind == ITEM_SASL_SAYS
+                          : g->phase == GATE_SASL_ASKED && kind >= ITEM_SASL_ASKS &&
+                                kind <= ITEM_SUCCESS2;
+}
+
 static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
 {
     enum item_kind kind;
@@ -406,6 +436,14 @@ static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t 
     if (kind == ITEM_HEADER && dir == DIR_C2S && g->skip_header) {
         g->skip_header = false;
         edit(g, dir, n, "", 0, "xmpptap has opened the stream with the server already");
+        return;
+    }
+    if (g->bridged && is_sasl(g, dir, kind)) {
+        bridge(g, dir, n);
+        return;
+    }
+    if (g->bridged && kind == ITEM_FEATURES && g->phase == GATE_SASL_ASKED) {
+        pass_features(g, dir, n, g->bridged); /* the client did not wait for them */
         return;
     }
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
@@ -656,6 +694,14 @@ void gate_client_secured(struct gate *g)
     g->phase = GATE_NEGOTIATING;
     g->secured = true;
     restart(g, PHASE_TLS);
+    run(g);
+}
+
+void gate_bridged(struct gate *g, enum gate_phase next)
+{
+    if (g->stopped || g->phase != GATE_SASL_ASKED)
+        return;
+    g->phase = next;
     run(g);
 }
 

@@ -16,6 +16,16 @@
 #define GATE_ITEM_BYTES (256u << 10) /* an item over this, before the login, ends the gate's work */
 #define GATE_HELD_BYTES (64u << 10)  /* waiting bytes above which the source must pause */
 
+enum gate_phase {
+    GATE_NEGOTIATING,   /* streams before the login; SASL between its rounds */
+    GATE_TLS_ASKED,     /* <starttls/> went to the server */
+    GATE_TLS_SERVER,    /* <proceed/> came; the server's leg is being secured */
+    GATE_TLS_CLIENT,    /* <proceed/> went to the client; its leg is being secured */
+    GATE_SASL_ASKED,    /* the server owes an answer */
+    GATE_LOGGED_IN,     /* success; the features that follow are still to come */
+    GATE_ASIDE
+};
+
 /* What the gate tells its user to do. Bytes are borrowed for the call. */
 struct gate_user {
     /* Received, record them; send them on. */
@@ -43,18 +53,14 @@ struct gate_user {
      * one it should be; then `misnamed` follows: record `p`, tell the client, end the session. */
     bool (*named)(void *arg);
     void (*misnamed)(void *arg, const char *p, size_t n);
+    /* Where `bridged`: the proxy logs in for the client (bridge.h). Features before the login (then
+     * `wished` is what they would pass as), and items of SASL (NULL), are the user's: it records
+     * them and sends on what it will. It returns the phase that follows: negotiating (the client's
+     * turn), asked (it is not), logged in. */
+    enum gate_phase (*bridge)(void *arg, enum dir dir, struct reader_stream *st,
+                              const struct features_edit *wished, const char *p, size_t n);
     /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
-};
-
-enum gate_phase {
-    GATE_NEGOTIATING,   /* streams before the login; SASL between its rounds */
-    GATE_TLS_ASKED,     /* <starttls/> went to the server */
-    GATE_TLS_SERVER,    /* <proceed/> came; the server's leg is being secured */
-    GATE_TLS_CLIENT,    /* <proceed/> went to the client; its leg is being secured */
-    GATE_SASL_ASKED,    /* the server owes an answer */
-    GATE_LOGGED_IN,     /* success; the features that follow are still to come */
-    GATE_ASIDE
 };
 
 struct gate_way {
@@ -77,6 +83,7 @@ struct gate {
                             * came; FEATURES_REQUIRE_STARTTLS: it gets no further without */
     bool skip_header;      /* gate_skip_header() */
     bool name_due;         /* set by the user */
+    bool bridged;          /* set by the user, behind gate_init() */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];
@@ -105,6 +112,7 @@ void gate_open(struct gate *g);           /* the server's leg stands: what waite
 void gate_eof(struct gate *g, enum dir dir); /* no more will come: what waits goes on as it is */
 void gate_server_secured(struct gate *g); /* sends <proceed/> on */
 void gate_client_secured(struct gate *g); /* new streams begin */
+void gate_bridged(struct gate *g, enum gate_phase next); /* while asked: the bridge went on by itself */
 
 /* STARTTLS was asked for and TLS does not stand yet. */
 bool gate_in_tls(const struct gate *g);

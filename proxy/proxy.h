@@ -23,8 +23,11 @@ struct session;
 enum channel_binding {
     CHANNEL_BINDING_AUTO,  /* taken out where TLS ends here */
     CHANNEL_BINDING_STRIP, /* taken out */
-    CHANNEL_BINDING_PASS
+    CHANNEL_BINDING_PASS,
+    CHANNEL_BINDING_BRIDGE /* ended here: two logins (bridge.h) */
 };
+
+struct account;
 
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
@@ -49,6 +52,7 @@ struct proxy_options {
     const char *keylog;      /* file for TLS secrets, or NULL */
     int channel_binding;     /* enum channel_binding */
     int strip_compression;   /* 1: XEP-0138 is taken out of the features */
+    const struct account *account; /* bridge: borrowed; NULL: the client's own */
     const char *stream_id;   /* builtin: a fixed stream id, or NULL */
 };
 

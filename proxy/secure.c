@@ -216,6 +216,9 @@ void secure_client(struct session *s, const char *p, size_t n)
     }
     if (ssl)
         SSL_set_accept_state(ssl);
+    /* A client binds the channel by what the TLS version has that it would have with the server. */
+    if (ssl && server && s->gate.bridged)
+        SSL_set_max_proto_version(ssl, SSL_version(server));
     if (!ssl || leg_push_tls(CLIENT(s), ssl))
         session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
     else

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../logs/message.h"
+#include "bridging.h"
 #include "door.h"
 #include "editing.h"
 #include "listen.h"
@@ -175,7 +176,7 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     finish_if_over(s);
 }
 
-static void free_if_closed(struct session *s)
+void session_release(struct session *s)
 {
     if (--s->handles > 0)
         return;
@@ -188,18 +189,19 @@ static void free_if_closed(struct session *s)
     gate_free(&s->gate);
     entry_free(&s->entry);
     arrival_free(&s->arrival);
+    bridging_end(s);
     free(s);
 }
 
 static void on_timer_closed(uv_handle_t *h)
 {
-    free_if_closed(h->data);
+    session_release(h->data);
 }
 
 static void on_leg_closed(void *arg, struct leg *l)
 {
     (void)l;
-    free_if_closed(arg);
+    session_release(arg);
 }
 
 static void on_leg_sent(void *arg, struct leg *l)
@@ -212,7 +214,7 @@ static void on_leg_sent(void *arg, struct leg *l)
 
 /* ---- recording and forwarding ---- */
 
-static void flush(struct session *s)
+void session_flush(struct session *s)
 {
     leg_flush(CLIENT(s));
     leg_flush(SERVER(s));
@@ -256,7 +258,7 @@ static void send_to(struct session *s, enum dir dir, const char *p, size_t n)
         session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
 }
 
-static void on_forward(void *arg, enum dir dir, const char *p, size_t n)
+void session_forward(void *arg, enum dir dir, const char *p, size_t n)
 {
     struct session *s = arg;
 
@@ -288,6 +290,7 @@ static void on_restart(void *arg, enum label_phase phase)
     struct session *s = arg;
     struct mark m = {.kind = MARK_RESTART, .phase = phase};
 
+    bridging_restart(s);
     session_mark(s, &m);
 }
 
@@ -382,7 +385,7 @@ static void on_up(void *arg, struct leg *l)
     session_wait(s, WAIT_NOTHING, 0);
     if (!s->closing)
         entry_up(s);
-    flush(s);
+    session_flush(s);
 }
 
 void session_ready(struct session *s)
@@ -444,7 +447,7 @@ static void on_secured(void *arg, struct leg *l)
         secure_server_done(s);
     else
         secure_client_done(s);
-    flush(s);
+    session_flush(s);
 }
 
 static void on_secure_server(void *arg, const char *p, size_t n)
@@ -495,7 +498,7 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
         return;
     take_in(s, dir_from(side_of(s, l)), p, n);
     reach_server(s);
-    flush(s);
+    session_flush(s);
 }
 
 static void on_eof(void *arg, struct leg *l)
@@ -526,7 +529,7 @@ static void on_eof(void *arg, struct leg *l)
         other_side(s, side);
     else
         reach_server(s);
-    flush(s);
+    session_flush(s);
 }
 
 static bool in_server_tls(const struct session *s)
@@ -644,7 +647,7 @@ static const struct leg_user leg_events = {
 };
 
 static const struct gate_user gate_events = {
-    .forward = on_forward,
+    .forward = session_forward,
     .edit = on_edit,
     .features = editing_features,
     .restart = on_restart,
@@ -655,6 +658,7 @@ static const struct gate_user gate_events = {
     .insecure = on_insecure,
     .named = secure_named,
     .misnamed = secure_misnamed,
+    .bridge = bridging_item,
     .aside = on_aside,
 };
 
@@ -693,12 +697,13 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
     entry_init(&s->entry);
     gate_init(&s->gate, p->reader, &gate_events, s);
     gate_caps(&s->gate, p->options->item_bytes, p->options->wait_bytes);
+    s->gate.bridged = p->options->channel_binding == CHANNEL_BINDING_BRIDGE;
     uv_timer_init(p->loop, &s->timer);
     s->timer.data = s;
     limits_init(s);
     leg_init(CLIENT(s), p->loop, &leg_events, s);
     leg_init(SERVER(s), p->loop, &leg_events, s);
-    if (leg_accept(CLIENT(s), listener) ||
+    if ((s->gate.bridged && bridging_begin(s)) || leg_accept(CLIENT(s), listener) ||
         !arrival_init(&s->arrival, p->options, leg_fd(CLIENT(s)))) {
         finish(s); /* it was gone before it was there */
         return;

@@ -30,6 +30,8 @@ struct session {
     struct leg leg[2];       /* by SIDE_CLIENT, SIDE_SERVER */
     struct entry entry;      /* what comes before the gate */
     struct gate gate;
+    struct bridge *bridge;   /* owned; NULL without --channel-binding bridge */
+    struct salting *salting; /* its password under way in the pool, or NULL */
     struct tap *tap;         /* NULL before the first byte and behind the end */
     char id[TAP_ID_MAX];
     struct arrival arrival;  /* whose connection it is */
@@ -87,6 +89,15 @@ void session_raw(struct session *s, enum dir dir, enum error_code code, const ch
 
 /* Both legs stand as they shall: the gate's turn. */
 void session_ready(struct session *s);
+
+/* Received: recorded and sent on. `arg` is the session. */
+void session_forward(void *arg, enum dir dir, const char *p, size_t n);
+
+/* What was queued goes out, behind whatever came from elsewhere than the legs. */
+void session_flush(struct session *s);
+
+/* One of its handles is no more; the last frees it. */
+void session_release(struct session *s);
 
 /* Reads where it may: after anything that changes what is pending, held or full. */
 void session_reading(struct session *s);

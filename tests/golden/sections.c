@@ -128,6 +128,7 @@ static void put_edit(struct row *r, const struct event *ev)
     put_count(r, "of", ev->u.edit.of);
     put_text(r, "reason", ev->u.edit.reason);
     put_bytes(r, "", "sent", ev->u.edit.sent, ev->u.edit.sent_len);
+    put_facts(r, "", ev->fact, ev->facts);
 }
 
 static void put_requests(struct row *r, const char *name, const struct event_request *q, unsigned n)

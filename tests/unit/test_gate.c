@@ -23,6 +23,7 @@
 #define BARE      "<stream:features><mechanisms xmlns='" NS_SASL "'></mechanisms></stream:features>"
 #define ZLIB      "<stream:features><compression xmlns='http://jabber.org/features/compress'><method>zlib</method></compression><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
 #define AUTH      "<auth xmlns='" NS_SASL "' mechanism='X'>eA==</auth>"
+#define CHALLENGE "<challenge xmlns='" NS_SASL "'/>"
 #define SUCCESS   "<success xmlns='" NS_SASL "'/>"
 
 struct seen {
@@ -106,6 +107,23 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
     note(arg, "aside", error_name(e->code), strlen(error_name(e->code)));
 }
 
+/* A bridge that asks the server at once and lets in whom the server lets in. */
+static enum gate_phase on_bridge(void *arg, enum dir dir, struct reader_stream *st,
+                                 const struct features_edit *features, const char *p, size_t n)
+{
+    struct seen *s = arg;
+
+    assert_non_null(st);
+    note(s, features ? "bridge-features" : dir == DIR_C2S ? "bridge-c2s" : "bridge-s2c", p, n);
+    if (features)
+        return s->gate.phase; /* who asked before waits for the server, still */
+    if (dir == DIR_C2S)
+        return memmem(p, n, "abort", 5) ? GATE_NEGOTIATING : GATE_SASL_ASKED;
+    return memmem(p, n, "<success", 8)   ? GATE_LOGGED_IN
+           : memmem(p, n, "<failure", 8) ? GATE_NEGOTIATING
+                                         : GATE_SASL_ASKED;
+}
+
 static const struct gate_user user = {
     .forward = on_forward,
     .edit = on_edit,
@@ -115,6 +133,7 @@ static const struct gate_user user = {
     .secure_server = on_secure_server,
     .secure_client = on_secure_client,
     .refuse = on_refuse,
+    .bridge = on_bridge,
     .aside = on_aside,
 };
 
@@ -227,6 +246,24 @@ static const struct row {
     {"a DTD: both pass raw",
      {{DIR_C2S, "<!DOCTYPE a>"}, {DIR_S2C, "x<"}},
      "<!DOCTYPE a>", "x<", "aside[restricted-xml] ", false},
+    {"bridged: features and SASL are the bridge's, the rest passes",
+     {{DIR_C2S, OPEN "<a/>"},
+      {DIR_S2C, OPEN FEATURES2},
+      {DIR_C2S, AUTH OPEN "<b/>"},
+      {DIR_S2C, CHALLENGE SUCCESS OPEN FEATURES3 "<half"}},
+     OPEN "<a/>" OPEN "<b/>", OPEN OPEN FEATURES3 "<half",
+     "bridge-features[" FEATURES2 "] bridge-c2s[" AUTH "] bridge-s2c[" CHALLENGE "] bridge-s2c["
+     SUCCESS "] restart-bound[] aside[none] ", false},
+    {"bridged: refused, then another try",
+     {{DIR_C2S, OPEN AUTH},
+      {DIR_S2C, OPEN FEATURES2 "<failure xmlns='" NS_SASL "'/>"},
+      {DIR_C2S, "<abort xmlns='" NS_SASL "'/>" AUTH "<c/>"}},
+     OPEN, OPEN,
+     "bridge-c2s[" AUTH "] bridge-features[" FEATURES2 "] bridge-s2c[<failure xmlns='" NS_SASL
+     "'/>] bridge-c2s[<abort xmlns='" NS_SASL "'/>] bridge-c2s[" AUTH "] ", true},
+    {"bridged: features without a login are nobody's",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES3 "<half"}},
+     OPEN, OPEN FEATURES3 "<half", "aside[none] ", false},
     {"a half item waits", {{DIR_C2S, OPEN "<a>"}}, OPEN, "", "", false},
     {"keepalives pass", {{DIR_C2S, OPEN " "}, {DIR_C2S, "\n"}}, OPEN " \n", "", "", false},
 };
@@ -265,6 +302,7 @@ static void run(const struct row *r, unsigned wishes, size_t step, bool open_fir
 
     begin(&s);
     s.wishes = wishes;
+    s.gate.bridged = strncmp(r->name, "bridged:", 8) == 0;
     if (open_first)
         gate_open(&s.gate);
     for (const struct piece *p = r->pieces; p < r->pieces + 12 && p->bytes; p++) {
@@ -307,6 +345,28 @@ static void test_edits(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
         run_all(&edits[i].row, edits[i].wishes);
+}
+
+/* The bridge goes on by itself, when a password has been salted: then what waited does, too. */
+static void test_bridged(void **state)
+{
+    struct seen s;
+
+    (void)state;
+    begin(&s);
+    s.gate.bridged = true;
+    gate_open(&s.gate);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN AUTH "<a/>", strlen(OPEN AUTH "<a/>")), 0);
+    assert_text(&s.out[0], OPEN);
+    gate_bridged(&s.gate, GATE_SASL_ASKED);
+    assert_text(&s.out[0], OPEN);
+    gate_bridged(&s.gate, GATE_NEGOTIATING);
+    assert_text(&s.out[0], OPEN "<a/>");
+    gate_bridged(&s.gate, GATE_LOGGED_IN); /* nobody is asked any more */
+    assert_string_equal(gate_phase_name(&s.gate), "negotiation");
+    gate_stop(&s.gate);
+    gate_bridged(&s.gate, GATE_SASL_ASKED);
+    finish(&s);
 }
 
 /* The domain is known while the server's leg is still being dialled. */
@@ -388,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_edits),
+        cmocka_unit_test(test_bridged),
         cmocka_unit_test(test_domain),
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_too_large),
