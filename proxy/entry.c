@@ -313,13 +313,23 @@ static void server_ready(struct session *s)
         over(s);
 }
 
+/* TLS from the first byte: as the target or an option says, or, where nobody but the client knows
+ * what is at its connection's destination (--transparent), as the client does. */
+static bool server_is_direct(const struct session *s, const struct dial_target *t)
+{
+    enum server_tls wish = s->proxy->options->server_tls;
+
+    return t->direct_tls || wish == SERVER_TLS_DIRECT ||
+           (wish == SERVER_TLS_AUTO && s->upstream->kind == UPSTREAM_ADDRESS && s->entry.direct);
+}
+
 void entry_up(struct session *s)
 {
     const struct proxy_options *o = s->proxy->options;
     const struct dial_target *t = leg_dialled(SERVER(s));
     bool alone = s->entry.direct || o->client_tls == CLIENT_TLS_OFF;
 
-    if (t ? t->direct_tls || o->server_tls == SERVER_TLS_DIRECT : s->entry.direct) {
+    if (t ? server_is_direct(s, t) : s->entry.direct) {
         s->entry.step = ENTRY_SERVER_DIRECT;
         secure_server(s, "", 0);
     } else if (!t) { /* the embedded server needs no TLS of ours */

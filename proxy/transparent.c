@@ -23,7 +23,7 @@ int transparent_mark(int fd, int family, struct error *e)
     if (getsockopt(fd, SOL_IP, IP_TRANSPARENT, &is, &len) == 0 && is)
         return 0; /* whoever opened it had the right: systemd's Transparent=yes */
     return error_set(e, ERR_IO, "--transparent=tproxy cannot mark a socket as transparent: %s; "
-                     "start as root or with the capability CAP_NET_ADMIN (docs/transparent.md), or "
+                     "start as root or with the capability CAP_NET_RAW (docs/transparent.md), or "
                      "take --transparent=redirect, which needs none", strerror(errno));
 }
 

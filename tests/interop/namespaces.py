@@ -26,7 +26,14 @@ CLIENT = HERE / "clients" / "slixmpp_client.py"
 WAIT_S = 20
 ALICE, PASSWORD = "alice@xmpp.example", "correct-horse-battery"
 USER = 64299     # xmpptap's, where the document says `xmpptap`; no such user need exist
-PORT = 5222      # the namespaces are ours alone
+PORT, DIRECT_PORT = 5222, 5223  # the namespaces are ours alone
+OPENER = """import os, socket, sys
+s = socket.create_server(("::", 5299), family=socket.AF_INET6, dualstack_ipv6=True)
+s.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execvp(sys.argv[1], sys.argv[1:])"""
 NET = {4: {"client": "192.0.2.2", "inside": "192.0.2.1",
            "outside": "198.51.100.1", "server": "198.51.100.2"},
        6: {"client": "2001:db8:1::2", "inside": "2001:db8:1::1",
@@ -81,9 +88,9 @@ class Network:
     def run(self, place, *words, **options):
         return run(*self.enter(place), *words, **options)
 
-    def peers_of_server(self):
+    def peers_of_server(self, port):
         """Addresses of those who are connected to the server now."""
-        text = self.run("server", "ss", "-Htn", "state", "established", f"sport = :{PORT}")
+        text = self.run("server", "ss", "-Htn", "state", "established", f"sport = :{port}")
         return [line.split()[-1] for line in text.splitlines()]
 
     def remove(self):
@@ -140,7 +147,10 @@ class Server(Prosody):
     """In its namespace, on the port of XMPP."""
 
     def __init__(self, folder, network):
-        super().__init__(folder, interfaces='{ "198.51.100.2", "2001:db8:2::2" }')
+        super().__init__(folder, interfaces='{ "198.51.100.2", "2001:db8:2::2" }',
+                         c2s_direct_tls_ports=f"{{ {DIRECT_PORT} }}", c2s_direct_tls_ssl=
+                         f'{{ certificate = "{folder}/xmpp.example.crt", '
+                         f'key = "{folder}/xmpp.example.key" }}')
         self.network = network
 
     async def start(self):
@@ -160,7 +170,7 @@ class Server(Prosody):
 
 
 class Router(Tap):
-    """xmpptap in the router's namespace, as nobody's user, with CAP_NET_ADMIN or nothing."""
+    """xmpptap in the router's namespace, as nobody's user, with CAP_NET_RAW or nothing."""
 
     def __init__(self, folder, network):
         super().__init__(folder, WAIT_S)
@@ -172,13 +182,15 @@ class Router(Tap):
     def run(self, *args):
         return run(self.program, *args, env=self._env, user=USER, group=USER, extra_groups=[])
 
-    async def start(self, mode, *options):
-        capability = "-all" if mode == "redirect" else "-all,+net_admin"
+    async def start(self, mode, *options, opener=()):
+        """`opener`: a command that opens the socket and becomes the rest."""
+        capability = "-all" if mode == "redirect" or opener else "-all,+net_raw"
+        listen = () if opener else ("-l", "[::]:5299")
         self.process = await asyncio.create_subprocess_exec(
-            *self.network.enter("router"), "setpriv", f"--reuid={USER}", f"--regid={USER}",
+            *self.network.enter("router"), *opener, "setpriv", f"--reuid={USER}", f"--regid={USER}",
             "--clear-groups", f"--inh-caps={capability}", f"--ambient-caps={capability}",
             f"--bounding-set={capability}", "--no-new-privs",
-            self.program, "proxy", f"--transparent={mode}", "-l", "[::]:5299",
+            self.program, "proxy", f"--transparent={mode}", *listen,
             "--ca-dir", self.folder / "ca", "-d", self.archive, *map(str, options),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=self._env)
@@ -209,24 +221,25 @@ class World:
         os.chmod(ca, 0o644)
         self.server_ca = ca
 
-    async def proxy(self, mode, *options):
+    async def proxy(self, mode, **how):
         self.tap = Router(self.folder / f"tap{self.taps}", self.network)
         self.taps += 1
-        await self.tap.start(mode, "--upstream-ca", self.server_ca, *options)
+        await self.tap.start(mode, "--upstream-ca", self.server_ca, **how)
         return self.tap
 
-    async def client(self, place, version):
+    async def client(self, place, version, *options):
         """One that believes that it talks to the server."""
+        port = DIRECT_PORT if "direct-tls" in options else PORT
         child = await asyncio.create_subprocess_exec(
             *self.network.enter(place), "/usr/bin/python3", "-B", CLIENT, ALICE, PASSWORD,
-            NET[version]["server"], str(PORT), self.tap.ca(), "stay", stdin=subprocess.DEVNULL,
+            NET[version]["server"], str(port), self.tap.ca(), "stay", *options, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.children.append(child)
         return child
 
-    async def log_in(self, place, version):
+    async def log_in(self, place, version, *options):
         """A client that stays logged in."""
-        child = await self.client(place, version)
+        child = await self.client(place, version, *options)
         said = []
         while line := await asyncio.wait_for(child.stdout.readline(), WAIT_S):
             if line == b"talked\n":
@@ -267,24 +280,25 @@ def sessions_by_version(records):
     return found
 
 
-async def logs_in(world, where, mode, tool):
+async def logs_in(world, where, mode, tool, *options, **how):
     """By these rules logins work, IPv4 and IPv6, through xmpptap, and all of it can be undone."""
+    port = DIRECT_PORT if "direct-tls" in options else PORT
     name = f"{where} {mode.partition('-')[0]} {tool}"
     place = "client" if where == "router" else "router"
     client = {v: NET[v]["client" if where == "router" else "outside"] for v in NET}
     seen = {v: NET[v]["client" if mode == "tproxy-spoof" else "outside"] for v in NET}
     before = state(world.network)
-    tap = await world.proxy(mode)
+    tap = await world.proxy(mode, **how)
     world.network.run("router", "sh", "-e", input=rules("test", name))
     try:
-        await asyncio.gather(*(world.log_in(place, v) for v in NET))
-        peers = sorted(map(address_of, world.network.peers_of_server()))
+        await asyncio.gather(*(world.log_in(place, v, *options) for v in NET))
+        peers = sorted(map(address_of, world.network.peers_of_server(port)))
         assert peers == sorted(seen.values()), f"the server sees {peers}, not {seen}"
     finally:
         world.network.run("router", "sh", "-e", input=rules("undo", name))
     await world.end()
     for v, session in sessions_by_version(tap.records()).items():
-        assert session[0]["upstream"] == f"tcp://{bracketed(NET[v]['server'])}:{PORT}", session[0]
+        assert session[0]["upstream"] == f"tcp://{bracketed(NET[v]['server'])}:{port}", session[0]
         assert address_of(session[0]["client"]) == client[v], session[0]
         assert session[-1]["account"] == ALICE, session[-1]
     after = state(world.network)
@@ -327,7 +341,7 @@ async def without_the_capability(world):
                         "--clear-groups", f"--regid={USER}", "--bounding-set=-all", tap.program,
                         "proxy", f"--transparent={mode}", "-l", "[::]:5299"])],
             capture_output=True, text=True, timeout=WAIT_S, env=dict(os.environ, HOME="/nonexistent"))
-        assert done.returncode == 1 and "CAP_NET_ADMIN" in done.stderr, done
+        assert done.returncode == 1 and "CAP_NET_RAW" in done.stderr, done
 
 
 def all_tests():
@@ -338,6 +352,10 @@ def all_tests():
             for tool in tools:
                 yield (f"{where}_{mode}_{tool}_ipv4_and_ipv6",
                        lambda w, a=(where, mode, tool): logs_in(w, *a))
+    yield "router_redirect_direct_tls", lambda w: logs_in(w, "router", "redirect", "nft",
+                                                          "direct-tls")
+    yield "router_tproxy_inherited_socket_no_capability", lambda w: logs_in(
+        w, "router", "tproxy", "nft", opener=("/usr/bin/python3", "-c", OPENER))
     for mode in "redirect", "tproxy":
         yield f"direct_{mode}", lambda w, mode=mode: direct_connection_is_a_loop(w, mode)
     yield "own_connections_come_back", own_connections_come_back
