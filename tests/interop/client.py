@@ -59,11 +59,11 @@ class Client(ClientXMPP):
         self.ended.set()
 
     async def log_in(self, port, host="127.0.0.1"):
-        if self.direct_tls:
-            self.default_domain = self.boundjid.host  # the name sent and checked, as below
         self.connect((host, port), use_ssl=self.direct_tls,
                      force_starttls=not (self.without_tls or self.direct_tls),
                      disable_starttls=self.without_tls)
+        if self.direct_tls:
+            self.default_domain = self.boundjid.host  # the name sent and checked, as above
         waits = [asyncio.ensure_future(e.wait()) for e in (self.started, self.ended)]
         done, _ = await asyncio.wait(waits, timeout=self.wait_s,
                                      return_when=asyncio.FIRST_COMPLETED)
