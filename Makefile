@@ -27,7 +27,7 @@ UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py \
-               tests/interop/namespaces.py)
+               tests/interop/namespaces.py tests/interop/balancer.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 
@@ -119,7 +119,7 @@ RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(FUZZ:%=bui
 ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asan/%)
 # The peers of the end-to-end tests need no watching here, the program does; how connections come
 # to it is nothing to its threads.
-TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/namespaces.py,$(INTEROP)) \
+TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/namespaces.py %/balancer.py,$(INTEROP)) \
     $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill,$(E2E)))
 
 # $(call test,PROGRAMS TO BUILD,STAGES): what did not build is a failed test among the others.

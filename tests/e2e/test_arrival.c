@@ -8,6 +8,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -67,35 +69,60 @@ static const struct passed {
     const char *send;           /* --send-proxy-protocol..., or NULL */
     const char *sent;           /* what the server then gets first */
     size_t sent_n;
+    bool direct;                /* TLS from the first byte behind the headers (XEP-0368) */
 } passed[] = {
-    {"v1", BYTES(V1), "192.0.2.1:40000", "198.51.100.2:5222", NULL, BYTES("")},
-    {"v2", BYTES(V2), "192.0.2.1:40000", "198.51.100.2:5222", NULL, BYTES("")},
-    {"v2 with a TLV", BYTES(V2_TLV), "192.0.2.1:40000", "198.51.100.2:5222", NULL, BYTES("")},
-    {"v1, IPv6", BYTES(V1_6), "[2001:db8::1]:40000", "[2001:db8::2]:5222", NULL, BYTES("")},
-    {"v1 unknown", BYTES("PROXY UNKNOWN\r\n"), NULL, NULL, NULL, BYTES("")},
-    {"v2 local", BYTES(SIG "\x20\0\0\0"), NULL, NULL, NULL, BYTES("")},
+    {"v1", BYTES(V1), "192.0.2.1:40000", "198.51.100.2:5222", NULL, BYTES(""), false},
+    {"v2", BYTES(V2), "192.0.2.1:40000", "198.51.100.2:5222", NULL, BYTES(""), false},
+    {"v2 with a TLV", BYTES(V2_TLV), "192.0.2.1:40000", "198.51.100.2:5222", NULL, BYTES(""), false},
+    {"v1, IPv6", BYTES(V1_6), "[2001:db8::1]:40000", "[2001:db8::2]:5222", NULL, BYTES(""), false},
+    {"v1 unknown", BYTES("PROXY UNKNOWN\r\n"), NULL, NULL, NULL, BYTES(""), false},
+    {"v2 local", BYTES(SIG "\x20\0\0\0"), NULL, NULL, NULL, BYTES(""), false},
     {"v1 to v2", BYTES(V1), "192.0.2.1:40000", "198.51.100.2:5222", "--send-proxy-protocol",
-     BYTES(V2)},
+     BYTES(V2), false},
     {"v2 to v2", BYTES(V2_TLV), "192.0.2.1:40000", "198.51.100.2:5222",
-     "--send-proxy-protocol=v2", BYTES(V2)},
+     "--send-proxy-protocol=v2", BYTES(V2), false},
     {"v2 to v1", BYTES(V2), "192.0.2.1:40000", "198.51.100.2:5222", "--send-proxy-protocol=v1",
-     BYTES(V1)},
+     BYTES(V1), false},
+    {"v2 to v2, direct TLS", BYTES(V2_TLV), "192.0.2.1:40000", "198.51.100.2:5222",
+     "--send-proxy-protocol", BYTES(V2), true},
 };
 #define PASSED (sizeof(passed) / sizeof(passed[0]))
 
 static const struct passed *now_passed;
 
+/* Reads no byte more than the header: TLS may begin behind it. */
+static int expect_header(struct peer *p)
+{
+    char got[256];
+    size_t n = 0;
+    struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+    while (n < now_passed->sent_n) {
+        ssize_t r = poll(&pfd, 1, p->timeout_ms) == 1
+                        ? recv(p->fd, got + n, now_passed->sent_n - n, 0)
+                        : 0;
+        if (r <= 0) {
+            snprintf(p->error, sizeof(p->error), "%zu bytes of a header came", n);
+            return -1;
+        }
+        n += (size_t)r;
+    }
+    if (memcmp(got, now_passed->sent, n) == 0)
+        return 0;
+    snprintf(p->error, sizeof(p->error), "another header came");
+    return -1;
+}
+
 /* The server's end of a login, behind the header that it gets. */
 static int server_behind_header(struct peer *p, SSL_CTX *ctx)
 {
-    int r = peer_expect(p, now_passed->sent, now_passed->sent_n);
-    return r ? r : login_server(p, ctx);
+    int r = expect_header(p);
+    return r ? r : now_passed->direct ? login_secure_server(p, ctx) : login_server(p, ctx);
 }
 
 static int client_behind_header(struct peer *p, SSL_CTX *ctx)
 {
     int r = peer_send(p, now_passed->header, now_passed->n);
-    return r ? r : login_client(p, ctx);
+    return r ? r : now_passed->direct ? login_secure_client(p, ctx) : login_client(p, ctx);
 }
 
 /* Where it is not in the header it is on this machine, and any port. */
@@ -116,7 +143,8 @@ static void test_passed(void **state)
     struct pair *p = pair_start(b);
     struct records r;
     struct bytes got = {0};
-    struct run *proxy = run_proxy(b, p->port, "--secrets", "keep", "--accept-proxy-protocol",
+    struct run *proxy = run_proxy(b, p->port, "--secrets", "keep", "--server-tls",
+                                  row->direct ? "direct" : "auto", "--accept-proxy-protocol",
                                   "127.0.0.0/8", row->send, NULL);
     now_passed = row;
     p->client.write_max = row->n % 2; /* some byte by byte */
