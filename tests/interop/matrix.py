@@ -352,12 +352,6 @@ def chosen(arguments):
     return [key for key in rows if not {*key[:2]} & {*missing}], names, missing
 
 
-def known(way):
-    """Whether this xmpptap has the way's options and choices."""
-    offered = peers.output(os.path.abspath(PROGRAM), "proxy", "--help") or ""
-    return all(word in offered for word in WAYS[way] if "{" not in word)
-
-
 def show(key, cells, arguments):
     """What is printed as soon as a row is there."""
     for way, cell in cells.items():
@@ -371,10 +365,9 @@ def show(key, cells, arguments):
 async def run(arguments, folder):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     keys, names, missing = chosen(arguments)
-    ways = [way for way in WAYS if arguments.way in (None, way) and known(way)]
-    missing += [way for way in WAYS if not known(way)]
+    ways = [way for way in WAYS if arguments.way in (None, way)]
     for name in missing:
-        print(f"skipped {name}: not installed, or no option of this xmpptap", flush=True)
+        print(f"skipped {name}: not installed", flush=True)
     world = World(folder)
     try:
         await world.start(dict.fromkeys(key[0] for key in keys), {key[1] for key in keys})
