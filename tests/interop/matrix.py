@@ -172,37 +172,12 @@ def last_line(text):
     return lines[-1].strip() if lines else "said nothing"
 
 
-class Names(asyncio.DatagramProtocol):
-    """A DNS server: every name is an IPv4 address, that of loopback. UPSTREAM is given by name, which
-    is all that is known of the domain where a client with direct TLS sends none (SNI)."""
-
-    TYPE_A = b"\x00\x01"
-    ADDRESS = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\x7f\x00\x00\x01"
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def datagram_received(self, data, peer):
-        end = data.index(b"\0", 12) + 5  # the question: a name, type, class
-        answers = 1 if data[end - 4:end - 2] == self.TYPE_A else 0
-        header = data[:2] + b"\x81\x80\x00\x01" + bytes([0, answers]) + bytes(4)
-        self.transport.sendto(header + data[12:end] + answers * self.ADDRESS, peer)
-
-    @classmethod
-    async def start(cls):
-        """Returns the transport; its port is the kernel's choice."""
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            cls, local_addr=("127.0.0.1", 0))
-        return transport
-
-
 class World:
     """The servers that are wanted, and the places in which clients run."""
 
     def __init__(self, folder):
         self.folder = folder
         self.servers = {}
-        self.names = None
         self.numbers = itertools.count()
         self.places = asyncio.Queue()
         self.users = []
@@ -214,7 +189,6 @@ class World:
     async def start(self, names, clients):
         users = [user for user in self.users if user.rpartition("-")[0] in clients]
         self.servers = {name: SERVERS[name](self.folder / name) for name in names}
-        self.names = await Names.start()
         building = asyncio.to_thread(peers.build, self.folder, clients)
         await asyncio.gather(building, *(s.start(users) for s in self.servers.values()))
 
@@ -235,8 +209,6 @@ class World:
             self.places.put_nowait(users)
 
     async def stop(self):
-        if self.names:
-            self.names.close()
         await asyncio.gather(*(s.stop() for s in self.servers.values()))
 
 
@@ -251,8 +223,7 @@ class Attempt:
         self.ca = servers.ca(version)
         self.client = client
         scheme, kind_options = KINDS[kind]
-        self.upstream = f"{scheme}://{DOMAIN}:{self.port}"
-        self.resolver = "{}:{}".format(*world.names.get_extra_info("sockname"))
+        self.upstream = f"{scheme}://127.0.0.1:{self.port}"
         self.options = (*kind_options, *OPTIONS.get((server, client), ()))
         self.jid = f"{user}@{DOMAIN}"
 
@@ -279,8 +250,7 @@ class Attempt:
         secret.chmod(0o600)
         options = [o.format(jid=self.jid, password_file=secret) for o in WAYS[way]]
         try:
-            await tap.start(self.upstream, "--resolver", self.resolver, "--upstream-ca", self.ca,
-                            *options)
+            await tap.start(self.upstream, "--upstream-ca", self.ca, *options)
             ok, text = await self.log_in(tap.port, tap.ca())
             await self.ended(tap)
         except AssertionError as error:
@@ -382,12 +352,6 @@ def chosen(arguments):
     return [key for key in rows if not {*key[:2]} & {*missing}], names, missing
 
 
-def known(way):
-    """Whether this xmpptap has the way's options and choices."""
-    offered = peers.output(os.path.abspath(PROGRAM), "proxy", "--help") or ""
-    return all(word in offered for word in WAYS[way] if "{" not in word)
-
-
 def show(key, cells, arguments):
     """What is printed as soon as a row is there."""
     for way, cell in cells.items():
@@ -401,10 +365,9 @@ def show(key, cells, arguments):
 async def run(arguments, folder):
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     keys, names, missing = chosen(arguments)
-    ways = [way for way in WAYS if arguments.way in (None, way) and known(way)]
-    missing += [way for way in WAYS if not known(way)]
+    ways = [way for way in WAYS if arguments.way in (None, way)]
     for name in missing:
-        print(f"skipped {name}: not installed, or no option of this xmpptap", flush=True)
+        print(f"skipped {name}: not installed", flush=True)
     world = World(folder)
     try:
         await world.start(dict.fromkeys(key[0] for key in keys), {key[1] for key in keys})
