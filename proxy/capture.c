@@ -10,6 +10,7 @@
 
 #include "../logs/archive.h"
 #include "../logs/message.h"
+#include "../logs/only.h"
 #include "../logs/transcript.h"
 
 #define GOODBYE_MS 300 /* for a terminal that takes nothing, on the way out */
@@ -74,6 +75,18 @@ static int find_dirs(const struct capture_options *o, struct capture *cap, char 
     return 0;
 }
 
+/* In front of all of them. */
+static int put_only_before(const char *const *patterns, struct sink **sinks, struct error *e)
+{
+    struct sink *only = only_new(patterns, sinks);
+
+    if (!only)
+        return error_set(e, ERR_NOMEM, "no memory to start");
+    sinks[0] = only;
+    sinks[1] = NULL;
+    return 0;
+}
+
 static int open_sinks(const struct capture_options *o, struct capture *cap, struct sink **sinks,
                       struct error *e)
 {
@@ -90,7 +103,7 @@ static int open_sinks(const struct capture_options *o, struct capture *cap, stru
         if (!sinks[n])
             return (int)e->code;
     }
-    return 0;
+    return o->only[0] ? put_only_before(o->only, sinks, e) : 0;
 }
 
 /* Everything but the loop's run, what makes nothing first: what fails leaves nothing half-made. */

@@ -12,6 +12,7 @@ struct capture_options {
     const char *balancers[OPTION_STRINGS_MAX]; /* CIDRs, NULL-ended */
     const char *archive_dir; /* NULL: the default */
     const char *ca_dir;      /* NULL: the default */
+    const char *only[OPTION_STRINGS_MAX]; /* whose sessions are recorded; none: all */
     const char *output;      /* NULL: standard output */
     bool no_archive, quiet, verbose;
     int labels;              /* enum label_language */

@@ -5,6 +5,7 @@
 #include "bridge_options.h"
 #include "capture.h"
 #include "../logs/message.h"
+#include "../logs/only.h"
 #include "listen.h"
 
 #define AT(field) offsetof(struct capture_options, field)
@@ -49,6 +50,8 @@ static const struct option_row rows[] = {
      "XEP-0138 in the features: left as it is, or taken out (default pass)"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
      "append TLS secrets of both sides, for Wireshark"},
+    {0, "only", "JID|DOMAIN|ADDR", OPTION_STRINGS, AT(only),
+     "record only sessions of that account, domain or client's address; repeatable"},
     {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),
      "the labels' language (default documented)"},
     {0, "secrets", "redact|keep", OPTION_CHOICE, AT(secrets),
@@ -106,6 +109,16 @@ static int parse_balancers(const struct command *c, struct capture_options *o)
     return 0;
 }
 
+static int check_only(const struct command *c, const struct capture_options *o)
+{
+    struct error e;
+
+    for (int i = 0; o->only[i]; i++)
+        if (only_check(o->only[i], &e))
+            return usage_error(c, "%s", e.detail);
+    return 0;
+}
+
 /* Where -l and whoever started the program say, else the default. */
 static int choose_listeners(const struct command *c, struct capture_options *o)
 {
@@ -145,6 +158,8 @@ static int run(int argc, char **argv, const struct command *c)
     status = check_keys(c, &o.proxy);
     if (!status)
         status = parse_balancers(c, &o);
+    if (!status)
+        status = check_only(c, &o);
     if (!status)
         status = choose_listeners(c, &o);
     if (status)
