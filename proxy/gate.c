@@ -3,68 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gate_item.h"
+
 #define READ_BYTES    (192u << 10) /* more than one read brings */
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record (RFC 8446 §5.1) */
-
-/* What an item is to the gate. */
-enum item_kind {
-    ITEM_OTHER,
-    ITEM_HEADER,
-    ITEM_FEATURES,
-    ITEM_STARTTLS,
-    ITEM_PROCEED,
-    ITEM_TLS_FAILURE,
-    ITEM_SASL_SAYS,  /* the client's turn in SASL: the server owes an answer */
-    ITEM_SASL_ASKS,  /* the server's, with more to come */
-    ITEM_SASL_FAILURE,
-    ITEM_SUCCESS,    /* a new stream follows */
-    ITEM_SUCCESS2,   /* XEP-0388: none does */
-    ITEM_STANZA,     /* only who is logged in sends one */
-    ITEM_COMPRESSED
-};
-
-#define NS_STREAMS "http://etherx.jabber.org/streams"
-#define NS_TLS     "urn:ietf:params:xml:ns:xmpp-tls"
-#define NS_SASL    "urn:ietf:params:xml:ns:xmpp-sasl"
-#define NS_SASL2   "urn:xmpp:sasl:2"
-
-static const struct {
-    const char *ns, *name;
-    enum item_kind kind;
-} kinds[] = {
-    {NS_STREAMS, "features", ITEM_FEATURES},
-    {NS_TLS, "starttls", ITEM_STARTTLS},
-    {NS_TLS, "proceed", ITEM_PROCEED},
-    {NS_TLS, "failure", ITEM_TLS_FAILURE},
-    {NS_SASL, "auth", ITEM_SASL_SAYS},
-    {NS_SASL, "response", ITEM_SASL_SAYS},
-    {NS_SASL, "abort", ITEM_SASL_SAYS},
-    {NS_SASL, "challenge", ITEM_SASL_ASKS},
-    {NS_SASL, "failure", ITEM_SASL_FAILURE},
-    {NS_SASL, "success", ITEM_SUCCESS},
-    {NS_SASL2, "authenticate", ITEM_SASL_SAYS},
-    {NS_SASL2, "response", ITEM_SASL_SAYS},
-    {NS_SASL2, "next", ITEM_SASL_SAYS},
-    {NS_SASL2, "abort", ITEM_SASL_SAYS},
-    {NS_SASL2, "challenge", ITEM_SASL_ASKS},
-    {NS_SASL2, "continue", ITEM_SASL_ASKS},
-    {NS_SASL2, "failure", ITEM_SASL_FAILURE},
-    {NS_SASL2, "success", ITEM_SUCCESS2},
-    {"jabber:client", "presence", ITEM_STANZA},
-    {"jabber:client", "message", ITEM_STANZA},
-    {"http://jabber.org/protocol/compress", "compressed", ITEM_COMPRESSED},
-};
-
-/* Features that something is still to be negotiated with, so the gate must stay. */
-static const struct {
-    const char *ns, *name;
-} negotiable[] = {
-    {NS_TLS, "starttls"},
-    {NS_SASL, "mechanisms"},
-    {NS_SASL2, "authentication"},
-    {"http://jabber.org/features/iq-auth", "auth"},
-    {"http://jabber.org/features/iq-register", "register"},
-};
 
 /* ---- what the phase table does ---- */
 
@@ -333,24 +275,14 @@ static void features(struct gate *g, enum dir dir, size_t n)
 {
     const struct item *it;
 
-    if (reader_item(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0)
-        for (size_t i = 0; i < sizeof negotiable / sizeof *negotiable; i++)
-            if (item_find(it, 2, negotiable[i].ns, negotiable[i].name) >= 0) {
-                pass_features(g, dir, n, g->bridged);
-                return;
-            }
-    last_features(g, dir, n); /* nothing is left to negotiate */
+    if (reader_item(g->reader, &g->way[dir].stream, bytes(&g->way[dir]), n, &it, NULL) == 0 &&
+        gate_item_negotiable(it))
+        pass_features(g, dir, n, g->bridged);
+    else
+        last_features(g, dir, n); /* nothing is left to negotiate */
 }
 
 /* ---- items ---- */
-
-static enum item_kind kind_of(const struct item *it)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (item_is(it, 0, kinds[i].ns, kinds[i].name))
-            return kinds[i].kind;
-    return ITEM_OTHER;
-}
 
 static void learn_domain(struct gate *g, const struct item *it)
 {
@@ -379,7 +311,7 @@ static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n
     }
     err = reader_item(g->reader, &w->stream, bytes(w), n, &it, e);
     if (!err)
-        *kind = kind_of(it);
+        *kind = gate_item_kind(it);
     return err;
 }
 

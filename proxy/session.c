@@ -8,10 +8,10 @@
 #include "../logs/message.h"
 #include "bridging.h"
 #include "door.h"
-#include "editing.h"
 #include "listen.h"
 #include "proxy_protocol.h"
 #include "reach.h"
+#include "recording.h"
 #include "secure.h"
 
 #define GOODBYE_MS 2000 /* both sides, once the session is closing; --close-timeout if that is less */
@@ -26,11 +26,6 @@ static enum side side_of(const struct session *s, const struct leg *l)
 static enum dir dir_from(enum side side)
 {
     return side == SIDE_CLIENT ? DIR_C2S : DIR_S2C;
-}
-
-static struct leg *leg_to(struct session *s, enum dir dir)
-{
-    return dir == DIR_C2S ? SERVER(s) : CLIENT(s);
 }
 
 static const char *phase_name(const struct session *s)
@@ -87,38 +82,6 @@ static void finish_if_over(struct session *s)
         finish(s);
 }
 
-/* What the gate still held is recorded, and that it was not sent. */
-static void record_waiting(struct session *s)
-{
-    struct buf *proceed = &s->gate.proceed;
-
-    if (proceed->len)
-        session_edit(s, DIR_S2C, proceed->p, proceed->len, "", 0,
-                     "not sent on: the session ended first");
-    buf_free(proceed);
-    for (int i = 0; i < 2; i++) {
-        size_t n;
-        const char *p = gate_waiting(&s->gate, (enum dir)i, &n);
-
-        if (n)
-            session_edit(s, (enum dir)i, p, n, "", 0,
-                         "not sent on: the session ended first");
-    }
-}
-
-static void tell_gap(struct session *s);
-
-static void record_end(struct session *s)
-{
-    struct event_end end = {.by = s->end.by, .code = s->end.code, .phase = s->end.phase,
-                            .detail = s->end.detail, .account = ""};
-
-    reach_end(s, &end);
-    tell_gap(s); /* the recorder says how it ended: it knows the verdict */
-    tap_end(s->tap, event_now_us(), &end);
-    s->tap = NULL;
-}
-
 /* Who ended it and why. The first word counts, but that one side has sent its end is not yet a
  * reason where something goes wrong later. */
 static void ended_by(struct session *s, enum side by, enum error_code code, const char *detail)
@@ -163,8 +126,8 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     ended_by(s, by, code, detail);
     gate_stop(&s->gate);
     if (s->tap) {
-        record_waiting(s);
-        record_end(s);
+        recording_rest(s);
+        recording_end(s);
     } else {
         s->proxy->empty++;
     }
@@ -212,142 +175,12 @@ static void on_leg_sent(void *arg, struct leg *l)
     finish_if_over(s);
 }
 
-/* ---- recording and forwarding ---- */
-
 void session_flush(struct session *s)
 {
     leg_flush(CLIENT(s));
     leg_flush(SERVER(s));
     proxy_check_queue(s->proxy);
     session_reading(s);
-}
-
-/* What was not recorded is told before anything that is. */
-static void tell_gap(struct session *s)
-{
-    for (int i = 0; i < 2; i++) {
-        struct mark gap = {.kind = MARK_GAP, .dir = (enum dir)i, .bytes = s->unrecorded[i]};
-
-        if (s->unrecorded[i])
-            tap_mark(s->tap, event_now_us(), &gap);
-        s->unrecorded[i] = 0;
-    }
-}
-
-void session_mark(struct session *s, const struct mark *m)
-{
-    tell_gap(s);
-    tap_mark(s->tap, event_now_us(), m);
-}
-
-static void record(struct session *s, enum dir dir, const char *p, size_t n)
-{
-    if (s->proxy->starved && !s->proxy->options->wait_when_full) {
-        s->unrecorded[dir] += n;
-        return;
-    }
-    tell_gap(s);
-    tap_data(s->tap, dir, event_now_us(), p, n);
-}
-
-static void send_to(struct session *s, enum dir dir, const char *p, size_t n)
-{
-    int err = leg_send(leg_to(s, dir), p, n);
-
-    if (err)
-        session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
-}
-
-void session_forward(void *arg, enum dir dir, const char *p, size_t n)
-{
-    struct session *s = arg;
-
-    record(s, dir, p, n);
-    send_to(s, dir, p, n);
-}
-
-void session_edit(struct session *s, enum dir dir, const char *p, size_t n, const char *sent,
-                  size_t sent_len, const char *reason)
-{
-    struct mark m = {.kind = MARK_EDIT, .dir = dir, .bytes = n, .sent = sent,
-                     .sent_len = sent_len, .reason = reason};
-
-    session_mark(s, &m);
-    if (n) /* an edit's bytes are few, and recorded whatever else is not */
-        tap_data(s->tap, dir, event_now_us(), p, n);
-    if (sent_len)
-        send_to(s, dir, sent, sent_len);
-}
-
-static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char *sent,
-                    size_t sent_len, const char *reason)
-{
-    session_edit(arg, dir, p, n, sent, sent_len, reason);
-}
-
-static void on_restart(void *arg, enum label_phase phase)
-{
-    struct session *s = arg;
-    struct mark m = {.kind = MARK_RESTART, .phase = phase};
-
-    bridging_restart(s);
-    session_mark(s, &m);
-}
-
-static void on_bound(void *arg)
-{
-    struct session *s = arg;
-    struct mark m = {.kind = MARK_BOUND};
-
-    session_mark(s, &m);
-}
-
-static void on_aside(void *arg, enum dir dir, const struct error *e)
-{
-    struct session *s = arg;
-
-    limits_negotiated(s);
-    if (e->code)
-        message(LEVEL_WARN,
-                PAIRS("session", s->id, "side", side_name(dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER),
-                      "phase", s->gate.secured ? "negotiation-in-tls" : "negotiation", "reason",
-                      error_name(e->code)),
-                "%s%s%s; from here on both directions pass unread by the gate, STARTTLS too",
-                error_text(e->code), *e->detail ? ": " : "", e->detail);
-}
-
-void session_raw(struct session *s, enum dir dir, enum error_code code, const char *why)
-{
-    struct mark raw = {.kind = MARK_RAW, .dir = dir, .code = code, .reason = why};
-
-    session_mark(s, &raw);
-}
-
-/* RFC 6120 §5.3.1: the client may be told why. */
-static void on_insecure(void *arg, const char *p, size_t n)
-{
-    static const char error[] =
-        "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
-        "</stream:error></stream:stream>";
-    static const char why[] = "--client-tls required";
-    struct session *s = arg;
-
-    session_edit(s, DIR_C2S, p, n, "", 0, why);
-    session_edit(s, DIR_S2C, NULL, 0, error, sizeof error - 1, why);
-    session_close(s, SIDE_CLIENT, ERR_NO_TLS, "the client went on without TLS, which --client-tls "
-                  "required demands of it; switch TLS on in it, or leave that option out");
-}
-
-static void on_refuse(void *arg, const char *p, size_t n)
-{
-    static const char why[] = "plaintext arrived behind <starttls/>, where TLS must begin; it was "
-                              "not sent on (RFC 6120 section 5.3.1). Mend the client, or look for "
-                              "who injects it";
-    struct session *s = arg;
-
-    session_raw(s, DIR_C2S, ERR_BEHIND_STARTTLS, why);
-    session_edit(s, DIR_C2S, p, n, "", 0, "plaintext behind <starttls/> is never sent on");
-    session_close(s, SIDE_CLIENT, ERR_BEHIND_STARTTLS, "%s", why);
 }
 
 /* ---- the server's leg begins ---- */
@@ -448,16 +281,6 @@ static void on_secured(void *arg, struct leg *l)
     else
         secure_client_done(s);
     session_flush(s);
-}
-
-static void on_secure_server(void *arg, const char *p, size_t n)
-{
-    secure_server(arg, p, n);
-}
-
-static void on_secure_client(void *arg, const char *p, size_t n)
-{
-    secure_client(arg, p, n);
 }
 
 /* Whose connection it is comes before its first byte, where it goes behind that: false if that is
@@ -646,22 +469,6 @@ static const struct leg_user leg_events = {
     .closed = on_leg_closed,
 };
 
-static const struct gate_user gate_events = {
-    .forward = session_forward,
-    .edit = on_edit,
-    .features = editing_features,
-    .restart = on_restart,
-    .bound = on_bound,
-    .secure_server = on_secure_server,
-    .secure_client = on_secure_client,
-    .refuse = on_refuse,
-    .insecure = on_insecure,
-    .named = secure_named,
-    .misnamed = secure_misnamed,
-    .bridge = bridging_item,
-    .aside = on_aside,
-};
-
 /* ---- the beginning ---- */
 
 void session_reading(struct session *s)
@@ -695,7 +502,7 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
         s->next->prev = s;
     p->sessions = s;
     entry_init(&s->entry);
-    gate_init(&s->gate, p->reader, &gate_events, s);
+    gate_init(&s->gate, p->reader, &recording_gate, s);
     gate_caps(&s->gate, p->options->item_bytes, p->options->wait_bytes);
     s->gate.bridged = p->options->channel_binding == CHANNEL_BINDING_BRIDGE;
     uv_timer_init(p->loop, &s->timer);
