@@ -99,6 +99,15 @@ bool entry_first(struct session *s, const char *p, size_t n)
     return false;
 }
 
+bool entry_needs_domain(const struct session *s)
+{
+    const struct proxy_options *o = s->proxy->options;
+    enum upstream_kind kind = s->upstream->kind;
+
+    return kind == UPSTREAM_TLS || kind == UPSTREAM_DOMAIN || kind == UPSTREAM_ASKED ||
+           o->client_tls == CLIENT_TLS_OFF || o->server_tls != SERVER_TLS_AUTO;
+}
+
 bool entry_known(struct session *s)
 {
     struct entry *en = &s->entry;

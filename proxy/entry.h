@@ -55,6 +55,9 @@ bool entry_first(struct session *s, const char *p, size_t n);
 /* It is understood which client it is, and the server may be dialled. Until then it has the time of
  * a handshake. */
 bool entry_known(struct session *s);
+/* One of the legs gets TLS, or a header of ours, before the client's header goes to the server: both
+ * name the domain that the client asks for. */
+bool entry_needs_domain(const struct session *s);
 
 /* Bytes of either side before the gate's turn. False: they are the gate's all the same. */
 bool entry_data(struct session *s, enum dir dir, const char *p, size_t n);

@@ -552,12 +552,14 @@ static void peek_domain(struct gate *g)
     struct reader_stream st;
     const struct item *it;
     struct scan scan;
+    enum scan_what what;
     size_t used, at = leading_space(w, 0);
 
     scan_init(&scan, NULL);
     reader_stream_init(&st);
-    g->peeked = scan_next(&scan, bytes(w) + at, left(w) - at, &used) == SCAN_HEADER;
-    if (g->peeked &&
+    what = scan_next(&scan, bytes(w) + at, left(w) - at, &used);
+    g->peeked = what == SCAN_HEADER || what == SCAN_BAD;
+    if (what == SCAN_HEADER &&
         reader_header(g->reader, &st, bytes(w) + at, used, &it, NULL) == 0)
         learn_domain(g, it);
     reader_stream_free(&st);
@@ -576,7 +578,8 @@ int gate_input(struct gate *g, enum dir dir, const char *p, size_t n)
     err = buf_add(&g->way[dir].in, p, n);
     if (err)
         return err;
-    if (!g->open && dir == DIR_C2S && !g->peeked && memchr(p, '>', n))
+    if (!g->open && dir == DIR_C2S && !g->peeked &&
+        (memchr(p, '>', n) || left(&g->way[dir]) == n))
         peek_domain(g);
     run(g);
     return 0;

@@ -76,7 +76,7 @@ struct gate {
     void *arg;
     struct reader *reader; /* borrowed: the loop's */
     enum gate_phase phase;
-    bool peeked;           /* the client's first header was seen */
+    bool peeked;           /* the client's first header was seen, or that there will be none */
     bool open;             /* the server's leg stands */
     bool secured;          /* TLS was negotiated */
     unsigned wishes;       /* of STARTTLS, enum features_wish: what the client is not to see as it

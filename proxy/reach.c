@@ -85,7 +85,10 @@ void reach_timeout(struct session *s)
     struct error e;
 
     if (!d) {
-        no_domain(s);
+        error_set(&e, ERR_TIMEOUT, "the client sent no whole stream header within "
+                  "--connect-timeout (%u s), and without its domain no server can be found; is "
+                  "it an XMPP client?", s->proxy->options->connect_s);
+        entry_refuse(s, "connection-timeout", &e);
         return;
     }
     error_set(&e, ERR_UNREACHABLE, "no answer within --connect-timeout (%u s): %s; %s",
@@ -115,12 +118,14 @@ void reach_server(struct session *s)
 {
     if (s->closing || SERVER(s)->bottom || !entry_known(s))
         return;
-    if (s->upstream->kind != UPSTREAM_ASKED || *s->gate.domain)
-        begin(s);
-    else if (s->gate.peeked || s->eof[SIDE_CLIENT])
+    if (!s->gate.peeked && !s->eof[SIDE_CLIENT] && entry_needs_domain(s)) {
+        if (s->wait != WAIT_CONNECT)
+            session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
+    } else if (s->upstream->kind == UPSTREAM_ASKED && !*s->gate.domain) {
         no_domain(s);
-    else if (s->wait != WAIT_CONNECT)
-        session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
+    } else {
+        begin(s);
+    }
 }
 
 void reach_up(struct session *s)
