@@ -165,11 +165,24 @@ login("prosody-xmppjs-no-common-mechanism", "The server offers SCRAM-SHA-256 alo
 login("prosody-strophe-no-mechanism", "The server offers no mechanism at all.", status=1,
       server={"disable_sasl_mechanisms": NO_SASL})
 
+PASS = ("--channel-binding", "pass")
 login("ejabberd-gloox-channel-binding", "Channel binding (tls-unique) through a man in the middle: "
-      "the server refuses.", status=1)
+      "the server refuses.", status=1, tap=PASS)
 TLS12 = '{ protocol = "tlsv1_2"; certificate = "xmpp.example.crt"; key = "xmpp.example.key" }'
 login("prosody-gloox-channel-binding", "TLS 1.2 on both sides, channel binding (tls-unique) through "
-      "a man in the middle: the server refuses.", status=1, server={"ssl": TLS12})
+      "a man in the middle: the server refuses.", status=1, server={"ssl": TLS12}, tap=PASS)
+login("prosody-gloox-plus-alone", "TLS 1.2 on both sides; the client wants channel binding, which "
+      "is taken out of the features.", "mechanism=SCRAM-SHA-1-PLUS", status=1,
+      server={"ssl": TLS12})
+login("prosody-strophe-none-left", "TLS 1.2 on both sides; the server offers nothing but channel "
+      "binding, which is taken out of the features.", status=1,
+      server={"ssl": TLS12, "disable_sasl_mechanisms": '{ "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256" }'})
+login("prosody-slixmpp-gs2-y", "TLS 1.2 on both sides; the client has channel binding and sees none "
+      "offered (gs2 flag y), which the server refuses; the password is not sent.",
+      "mechanism=SCRAM-SHA-1", status=1, server={"ssl": TLS12})
+login("ejabberd-gloox-no-compression", "The client wants compression, and --compression strip takes "
+      "it out of the features.", "zlib", "no-plus", server={"zlib": "true"},
+      tap=("--compression", "strip"))
 login("prosody-gloox-gs2-mismatch", "The client does without channel binding, and what it says of "
       "that in its first and last SCRAM message differs.", "no-plus", status=1)
 login("prosody-gloox-tls12-no-plus", "TLS 1.2 on both sides; the server offers channel binding, the "
@@ -177,7 +190,7 @@ login("prosody-gloox-tls12-no-plus", "TLS 1.2 on both sides; the server offers c
 login("prosody-slixmpp-silent-in-sasl", "TLS 1.2 on both sides: refused for its channel binding the "
       "client tries again, and Prosody, "
       "whose handler fails, says nothing.",
-      status=None, server={"ssl": TLS12})
+      status=None, server={"ssl": TLS12}, tap=PASS)
 login("ejabberd-strophe-no-scram", "The server offers PLAIN and DIGEST-MD5 alone.", status=None,
       server={"disabled_mechanisms": '["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", '
                                      '"SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", '
