@@ -235,6 +235,8 @@ static void run_opening(struct session *s, enum side side)
             return;
         if (what != OPENING_NO_TLS)
             took(s, dir, &done, reason);
+        if (!s->closing && s->entry.opening.state == OPENING_HELLO && s->wait == WAIT_NOTHING)
+            session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s)); /* it was told to proceed */
         if (s->closing || what == OPENING_TAKEN)
             continue;
         if (what == OPENING_SECURE)

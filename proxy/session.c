@@ -440,6 +440,9 @@ static void on_timer(uv_timer_t *timer)
         secure_refused(s, SIDE_SERVER, &e);
         break;
     case WAIT_CLIENT_TLS:
+        if (s->entry.refusal.due) /* it did not wait to hear it */
+            session_close(s, SIDE_PROXY, s->entry.refusal.error.code, "%s",
+                          s->entry.refusal.error.detail);
         session_close(s, SIDE_CLIENT, ERR_TIMEOUT, "the client did not finish the TLS handshake "
                       "within --handshake-timeout (%u s)", s->proxy->options->handshake_s);
         break;

@@ -140,7 +140,8 @@ struct ends {
     struct run *proxy;
 };
 
-static void begin(struct ends *e, struct box *b, const char *client_tls, const char *server_tls)
+static void begin_within(struct ends *e, struct box *b, const char *client_tls,
+                         const char *server_tls, const char *seconds)
 {
     int port;
 
@@ -151,8 +152,13 @@ static void begin(struct ends *e, struct box *b, const char *client_tls, const c
     e->client_ctx = pki_client(box_ca_pem(b), 0);
     e->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
     e->proxy = run_proxy(b, port, "-q", "--secrets", "keep", "--client-tls", client_tls,
-                         "--server-tls", server_tls, NULL);
+                         "--server-tls", server_tls, "--handshake-timeout", seconds, NULL);
     PEER_OK(&e->client, peer_connect(&e->client, e->proxy->port));
+}
+
+static void begin(struct ends *e, struct box *b, const char *client_tls, const char *server_tls)
+{
+    begin_within(e, b, client_tls, server_tls, "30");
 }
 
 static void end(struct ends *e)
@@ -361,6 +367,23 @@ static void test_injected(void **state)
     box_done(b);
 }
 
+/* A client that was told to proceed, by us, and does not. */
+static void test_silent(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin_within(&e, b, "auto", "off", "2");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.client, peer_expects(&e.client, OUR_OFFER));
+    PEER_OK(&e.client, peer_sends(&e.client, STARTTLS));
+    PEER_OK(&e.client, peer_expects(&e.client, PROCEED));
+    PEER_OK(&e.client, peer_expect_end(&e.client));
+    end(&e);
+    assert_verdict(b, "timeout");
+    box_done(b);
+}
+
 /* A row is one test: its state is the box, which has the row. */
 static int setup_row(void **state)
 {
@@ -378,7 +401,7 @@ int main(void)
 {
     static const struct CMUnitTest others[] = {
         TEST(test_none_offered), TEST(test_no_downgrade), TEST(test_unreachable),
-        TEST(test_bad_certificate), TEST(test_required), TEST(test_injected),
+        TEST(test_bad_certificate), TEST(test_required), TEST(test_injected), TEST(test_silent),
     };
     struct CMUnitTest tests[2 * ROWS + sizeof others / sizeof *others];
     size_t n = 0;
