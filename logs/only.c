@@ -33,6 +33,7 @@ struct held {
 struct only {
     struct sink sink; /* first */
     struct sink *inner[ONLY_SINKS_MAX + 1];
+    size_t bytes; /* of one session that may wait */
     struct pattern pattern[ONLY_PATTERNS_MAX];
     unsigned patterns;
     bool accounts, domains; /* some pattern is one */
@@ -188,7 +189,7 @@ static struct held *held_new(struct only *o, const char *id)
         return NULL;
     }
     story_init(&h->story);
-    buf_init(&h->lines, ONLY_SESSION_BYTES);
+    buf_init(&h->lines, o->bytes);
     h->next = *at;
     return *at = h;
 }
@@ -219,7 +220,7 @@ static int hold(struct only *o, struct held *h, const struct event *ev)
     int err = json_event_write(&h->lines, ev);
 
     o->waiting += h->lines.len - before;
-    return err ? err : o->waiting > ONLY_TOTAL_BYTES ? ERR_CAP : 0;
+    return err ? err : o->waiting > ONLY_SESSIONS * o->bytes ? ERR_CAP : 0;
 }
 
 /* ---- to the other sinks ---- */
@@ -358,12 +359,13 @@ static int only_close(struct sink *sink)
     return first;
 }
 
-struct sink *only_new(const char *const *patterns, struct sink *const *inner)
+struct sink *only_new(const char *const *patterns, struct sink *const *inner, size_t bytes)
 {
     struct only *o = calloc(1, sizeof *o);
 
     if (!o)
         return NULL;
+    o->bytes = bytes ? bytes : ONLY_SESSION_BYTES;
     o->sink.event = only_event;
     o->sink.tick = only_tick;
     o->sink.close = only_close;

@@ -10,8 +10,8 @@
 
 #include "sink.h"
 
-#define ONLY_SESSION_BYTES (1u << 20)  /* of one session that wait */
-#define ONLY_TOTAL_BYTES   (64u << 20) /* of all */
+#define ONLY_SESSION_BYTES (1u << 20) /* of one session that wait: the default */
+#define ONLY_SESSIONS      64         /* of all: so many times a session's */
 #define ONLY_PATTERNS_MAX  16
 #define ONLY_SINKS_MAX     4
 
@@ -19,8 +19,8 @@
 int only_check(const char *pattern, struct error *e) MUST_CHECK;
 
 /* In front of `inner` (NULL-ended, taken on success), for `patterns` (NULL-ended, borrowed; they
- * passed only_check()). How many sessions were left out is said when it is closed. Returns owned,
+ * passed only_check()). `bytes`: of one session that may wait; 0: the default. How many sessions were left out is said when it is closed. Returns owned,
  * NULL without memory. */
-struct sink *only_new(const char *const *patterns, struct sink *const *inner);
+struct sink *only_new(const char *const *patterns, struct sink *const *inner, size_t bytes);
 
 #endif

@@ -76,9 +76,9 @@ static int find_dirs(const struct capture_options *o, struct capture *cap, char 
 }
 
 /* In front of all of them. */
-static int put_only_before(const char *const *patterns, struct sink **sinks, struct error *e)
+static int put_only_before(const struct capture_options *o, struct sink **sinks, struct error *e)
 {
-    struct sink *only = only_new(patterns, sinks);
+    struct sink *only = only_new(o->only, sinks, o->only_bytes);
 
     if (!only)
         return error_set(e, ERR_NOMEM, "no memory to start");
@@ -103,7 +103,7 @@ static int open_sinks(const struct capture_options *o, struct capture *cap, stru
         if (!sinks[n])
             return (int)e->code;
     }
-    return o->only[0] ? put_only_before(o->only, sinks, e) : 0;
+    return o->only[0] ? put_only_before(o, sinks, e) : 0;
 }
 
 /* Everything but the loop's run, what makes nothing first: what fails leaves nothing half-made. */

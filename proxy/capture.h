@@ -19,6 +19,7 @@ struct capture_options {
     int secrets;             /* 0: redact, 1: keep */
     int when_full;           /* 0: wait, 1: gap */
     size_t queue_bytes;      /* 0: the default */
+    size_t only_bytes;       /* 0: the default */
     const char *account, *password_file; /* bridge: NULL: the client's own */
 };
 

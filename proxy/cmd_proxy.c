@@ -81,6 +81,8 @@ static const struct option_row rows[] = {
      "what may wait for the server or an answer of its, then the source does (default 64k)"},
     {0, "item-bytes", "SIZE", OPTION_BYTES, AT(proxy.item_bytes),
      "the longest item that is read before it is sent on, in a login (default 256k)"},
+    {0, "only-bytes", "SIZE", OPTION_BYTES, AT(only_bytes),
+     "--only: what of a session may wait until it is known whose it is, then it is recorded (default 1m)"},
     {0, "queue-bytes", "SIZE", OPTION_BYTES, AT(queue_bytes),
      "what may wait to be recorded (default 32m)"},
     {0}};

@@ -118,21 +118,21 @@ static void test_row(void **state)
     box_done(b);
 }
 
-/* A session that nobody has named yet is recorded when too much of it waits. */
-static void test_cap(void **state)
+/* A session that nobody has named yet is recorded when too much of it waits: items of 40 KiB. */
+static void too_much_waits(struct box *b, const char *limit, int items)
 {
-    struct box *b = *state;
     struct bytes many = {0};
     struct pair p;
     struct records r;
     int port, listener = peer_listen(&port);
     assert_true(listener >= 0);
-    struct run *proxy = run_proxy(b, port, "-q", "--only", "alice@" DOMAIN, NULL);
+    struct run *proxy = run_proxy(b, port, "-q", "--only", "alice@" DOMAIN,
+                                  limit ? "--only-bytes" : NULL, limit, NULL);
     bytes_str(&many, "<a>");
     bytes_fill(&many, 'x', 40 << 10);
     bytes_str(&many, "</a>");
     open_pair(&p, proxy, listener);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < items; i++)
         passes(&p.client, &p.server, many.p);
     run_says(proxy, "too much of it waits for that");
     leave(&p);
@@ -145,12 +145,23 @@ static void test_cap(void **state)
     box_done(b);
 }
 
+static void test_cap(void **state)
+{
+    too_much_waits(*state, NULL, 40);
+}
+
+static void test_small_cap(void **state)
+{
+    too_much_waits(*state, "64k", 3);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[ROWS + 1] = {
-        cmocka_unit_test_setup_teardown(test_cap, box_setup, box_teardown)};
+    struct CMUnitTest tests[ROWS + 2] = {
+        cmocka_unit_test_setup_teardown(test_cap, box_setup, box_teardown),
+        cmocka_unit_test_setup_teardown(test_small_cap, box_setup, box_teardown)};
     for (size_t i = 0; i < ROWS; i++)
-        tests[i + 1] = (struct CMUnitTest){rows[i].name, test_row, box_setup, box_teardown,
+        tests[i + 2] = (struct CMUnitTest){rows[i].name, test_row, box_setup, box_teardown,
                                            (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
