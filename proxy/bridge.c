@@ -118,17 +118,33 @@ static void say(struct bridge *b, enum dir dir, const struct buf *out, const cha
     b->user->edit(b->arg, dir, NULL, 0, out->p, out->len, reason);
 }
 
-static enum bridge_turn refuse(struct bridge *b, const char *ns, const char *condition,
-                               const struct error *e)
+static void tell(struct bridge *b, const char *ns, const char *condition, const struct error *e)
 {
     struct buf out;
 
-    reset(b);
+    bridge_client_reset(&b->client);
     buf_init(&out, OUT_MAX);
     if (sasl_put_failure(&out, ns, condition) == 0)
         say(b, DIR_S2C, &out, "the proxy refuses the client's login: ", e->detail);
     buf_free(&out);
+}
+
+static enum bridge_turn refuse(struct bridge *b, const char *ns, const char *condition,
+                               const struct error *e)
+{
+    reset(b);
+    tell(b, ns, condition, e);
     return BRIDGE_CLIENT;
+}
+
+/* The client is told at once, whatever the server has to say to our <abort/>; what the client says
+ * then waits for that. */
+static enum bridge_turn give_up(struct bridge *b, const char *p, size_t n, const struct buf *out)
+{
+    take(b, DIR_S2C, p, n);
+    say(b, DIR_C2S, out, "the proxy gives up its login at the server: ", b->server.why.detail);
+    tell(b, SASL_NS, "temporary-auth-failure", &b->server.why);
+    return BRIDGE_SERVER;
 }
 
 static enum bridge_turn let_in(struct bridge *b, const char *p, size_t n, struct buf *out)
@@ -167,6 +183,12 @@ static enum bridge_turn act(struct bridge *b, enum server_says says, const char 
     case SERVER_SALTS:
         take(b, DIR_S2C, p, n);
         return BRIDGE_SERVER;
+    case SERVER_ABORTS:
+        return give_up(b, p, n, out);
+    case SERVER_ABORTED:
+        take(b, DIR_S2C, p, n);
+        reset(b);
+        return BRIDGE_CLIENT;
     case SERVER_LETS_IN:
         return let_in(b, p, n, out);
     case SERVER_REFUSES:
@@ -176,7 +198,8 @@ static enum bridge_turn act(struct bridge *b, enum server_says says, const char 
     case SERVER_BROKEN:
     case SERVER_FATAL:
         take(b, DIR_S2C, p, n);
-        refuse(b, SASL_NS, "temporary-auth-failure", e);
+        if (b->server.step != SERVER_ABORTING) /* else it was told */
+            refuse(b, SASL_NS, "temporary-auth-failure", e);
         if (says == SERVER_FATAL)
             b->user->fail(b->arg, e);
         return BRIDGE_CLIENT;
@@ -214,6 +237,20 @@ static enum bridge_turn from_client(struct bridge *b, const struct item *it, con
                0, out, &e);
 }
 
+/* The server's SASL while nothing of ours is with it. It goes no further: to a client in the middle
+ * of its login with us it would be an answer. */
+static enum bridge_turn unasked(struct bridge *b, const struct item *it, const char *p, size_t n)
+{
+    struct error e = {0};
+
+    if (item_is(it, 0, NULL, "success")) {
+        error_set(&e, ERR_SASL, "the server let us in without a login");
+        return act(b, SERVER_FATAL, p, n, NULL, &e);
+    }
+    b->user->edit(b->arg, DIR_S2C, p, n, "", 0, "bridge: the server was not asked");
+    return b->early.len ? BRIDGE_SERVER : BRIDGE_CLIENT;
+}
+
 static enum bridge_turn read_item(struct bridge *b, enum dir dir, struct reader_stream *st,
                                   const char *p, size_t n)
 {
@@ -229,8 +266,8 @@ static enum bridge_turn read_item(struct bridge *b, enum dir dir, struct reader_
         b->user->fail(b->arg, &e);
     } else if (dir == DIR_C2S) {
         turn = from_client(b, it, p, n, &out);
-    } else if (b->server.step == SERVER_IDLE) { /* nobody asked it */
-        take(b, dir, p, n);
+    } else if (b->server.step == SERVER_IDLE) {
+        turn = unasked(b, it, p, n);
     } else {
         enum server_says says = bridge_server_item(&b->server, it, &out, &e);
 
@@ -256,7 +293,12 @@ enum bridge_turn bridge_features(struct bridge *b, struct reader_stream *st,
 {
     struct reader_stream none; /* the item's prefixes are its own, or it is refused */
     enum bridge_turn turn = BRIDGE_CLIENT;
+    struct error e = {0};
 
+    if (b->server.step != SERVER_IDLE) { /* they would change what the login under way is held to be */
+        error_set(&e, ERR_SASL, "the server sent features in the middle of the login");
+        return act(b, SERVER_FATAL, p, n, NULL, &e);
+    }
     edit_features(b, st, wished, p, n);
     b->offered = true;
     if (b->early.len) {

@@ -84,7 +84,7 @@ static enum server_says give_up(struct bridge_server *s, const struct error *why
 {
     s->why = *why;
     s->step = SERVER_ABORTING;
-    return sasl_put(out, "abort", NULL, NULL, 0) ? broken(e, "no memory") : SERVER_SEND;
+    return sasl_put(out, "abort", NULL, NULL, 0) ? broken(e, "no memory") : SERVER_ABORTS;
 }
 
 static int say_plain(const struct bridge_server *s, struct buf *m)
@@ -183,8 +183,10 @@ enum server_says bridge_server_salted(struct bridge_server *s, const unsigned ch
     }
     buf_init(&m, SCRAM_MESSAGE_MAX);
     err = scram_client_final(&s->scram, salted, &m, &why);
-    if (!err)
+    if (!err) {
+        error_set(&why, ERR_NOMEM, "no memory");
         err = sasl_put(out, "response", NULL, m.p, m.len);
+    }
     buf_wipe(&m);
     s->step = SERVER_PROVEN;
     if (err)
@@ -272,10 +274,8 @@ static enum server_says failed(struct bridge_server *s, const struct item *it, s
 {
     enum refusal r = refusal_of(s, it);
 
-    if (s->step == SERVER_ABORTING) {
-        *e = s->why;
-        return SERVER_BROKEN;
-    }
+    if (s->step == SERVER_ABORTING)
+        return SERVER_ABORTED;
     if (s->step == SERVER_SALTING || r == REFUSES_LOGIN || !next_attempt(s, r))
         return SERVER_REFUSES;
     return say_first(s, out, e);

@@ -41,6 +41,8 @@ struct bridge_server {
 enum server_says {
     SERVER_SEND,    /* `out` goes to the server */
     SERVER_SALTS,   /* nothing; bridge_server_salted() follows */
+    SERVER_ABORTS,  /* `out` goes to the server, which we refuse for what `why` says */
+    SERVER_ABORTED, /* and that is over */
     SERVER_LETS_IN,
     SERVER_REFUSES, /* the item is the answer that the client gets */
     SERVER_BROKEN,  /* we refuse the server; it is done with this exchange */

@@ -336,12 +336,12 @@ static bool misnamed(struct gate *g, size_t n)
     return true;
 }
 
-/* Is it said in its turn? */
+/* Is it the bridge's? The server's is in any turn: what nobody asked for must not reach the client. */
 static bool is_sasl(const struct gate *g, enum dir dir, enum item_kind kind)
 {
     return dir == DIR_C2S ? g->phase == GATE_NEGOTIATING && kind == ITEM_SASL_SAYS
-                          : g->phase == GATE_SASL_ASKED && kind >= ITEM_SASL_ASKS &&
-                                kind <= ITEM_SUCCESS2;
+                          : (g->phase == GATE_NEGOTIATING || g->phase == GATE_SASL_ASKED) &&
+                                kind >= ITEM_SASL_ASKS && kind <= ITEM_SUCCESS2;
 }
 
 static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)

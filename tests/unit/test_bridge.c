@@ -458,6 +458,13 @@ static void play(struct world *w)
             assert_int_equal(w->turn, BRIDGE_SERVER);
             w->salting = false;
             w->turn = bridge_salted(w->bridge, w->salted);
+        } else if (w->to[DIR_S2C].len) {
+            buf_init(&b, 1 << 16);
+            put(&b, w->to[DIR_S2C].p, w->to[DIR_S2C].len);
+            w->to[DIR_S2C].len = 0;
+            assert_int_equal(reader_item(w->reader, &w->stream[DIR_S2C], b.p, b.len, &it, NULL), 0);
+            client_hears(w, it);
+            buf_free(&b);
         } else if (w->to[DIR_C2S].len) {
             assert_int_equal(w->turn, BRIDGE_SERVER);
             assert_int_equal(reader_item(w->reader, &w->stream[DIR_C2S], w->to[DIR_C2S].p,
@@ -470,13 +477,6 @@ static void play(struct world *w)
             put(&b, w->to[DIR_S2C].p, w->to[DIR_S2C].len);
             w->to[DIR_S2C].len = 0;
             w->turn = bridge_item(w->bridge, DIR_S2C, &w->stream[DIR_S2C], b.p, b.len);
-            buf_free(&b);
-        } else if (w->to[DIR_S2C].len) {
-            buf_init(&b, 1 << 16);
-            put(&b, w->to[DIR_S2C].p, w->to[DIR_S2C].len);
-            w->to[DIR_S2C].len = 0;
-            assert_int_equal(reader_item(w->reader, &w->stream[DIR_S2C], b.p, b.len, &it, NULL), 0);
-            client_hears(w, it);
             buf_free(&b);
         } else {
             return;
@@ -500,21 +500,41 @@ static struct account *alice(const char *mode, struct error *e)
     return a;
 }
 
-static void log_in(const struct row *r, struct account *a, bool early)
+static void begin(struct world *w, const struct row *r, struct account *a)
 {
-    struct world w = {.r = r, .reader = reader_new()};
-
+    *w = (struct world){.r = r, .reader = reader_new()};
     print_message("%s\n", r->name);
     for (int i = 0; i < 2; i++) {
-        reader_stream_init(&w.stream[i]);
-        buf_init(&w.to[i], 1 << 16);
+        reader_stream_init(&w->stream[i]);
+        buf_init(&w->to[i], 1 << 16);
     }
-    buf_init(&w.reasons, 1 << 16);
-    buf_init(&w.tried, 1 << 16);
-    scram_init(&w.server, SCRAM_SHA_1);
-    scram_init(&w.client, SCRAM_SHA_1);
-    w.bridge = bridge_new(&user, &w, w.reader, r->account ? a : NULL);
-    assert_non_null(w.bridge);
+    buf_init(&w->reasons, 1 << 16);
+    buf_init(&w->tried, 1 << 16);
+    scram_init(&w->server, SCRAM_SHA_1);
+    scram_init(&w->client, SCRAM_SHA_1);
+    w->bridge = bridge_new(&user, w, w->reader, r->account ? a : NULL);
+    assert_non_null(w->bridge);
+}
+
+static void end(struct world *w)
+{
+    bridge_free(w->bridge);
+    scram_free(&w->server);
+    scram_free(&w->client);
+    for (int i = 0; i < 2; i++) {
+        reader_stream_free(&w->stream[i]);
+        buf_free(&w->to[i]);
+    }
+    buf_free(&w->reasons);
+    buf_free(&w->tried);
+    reader_free(w->reader);
+}
+
+static void log_in(const struct row *r, struct account *a, bool early)
+{
+    struct world w;
+
+    begin(&w, r, a);
     offer(&w, early);
     if (!early)
         client_begins(&w);
@@ -525,16 +545,7 @@ static void log_in(const struct row *r, struct account *a, bool early)
     assert_int_equal(w.turn == BRIDGE_DONE, strcmp(r->result, "success") == 0);
     assert_int_equal(w.over, r->v && !r->apart);
     assert_null(strstr(text_of(&w.reasons), "pencil"));
-    bridge_free(w.bridge);
-    scram_free(&w.server);
-    scram_free(&w.client);
-    for (int i = 0; i < 2; i++) {
-        reader_stream_free(&w.stream[i]);
-        buf_free(&w.to[i]);
-    }
-    buf_free(&w.reasons);
-    buf_free(&w.tried);
-    reader_free(w.reader);
+    end(&w);
 }
 
 static void test_rows(void **state)
@@ -548,6 +559,80 @@ static void test_rows(void **state)
         for (int early = 0; early < 2; early++)
             log_in(&rows[i], a, early);
     account_free(a);
+}
+
+/* ---- a server that speaks when it is not its turn ---- */
+
+static void server_says(struct world *w, const char *item)
+{
+    w->to[DIR_S2C].len = w->to[DIR_C2S].len = 0;
+    w->turn = bridge_item(w->bridge, DIR_S2C, &w->stream[DIR_S2C], item, strlen(item));
+}
+
+static const char *heard(struct world *w)
+{
+    return text_of(&w->to[DIR_S2C]);
+}
+
+/* To a client in the middle of its own login with us any of it would be an answer. */
+static void test_unasked(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, &rows[0], NULL);
+    offer(&w, false);
+    server_says(&w, "<failure xmlns='" SASL_NS "'><aborted/></failure>");
+    assert_string_equal(heard(&w), "");
+    assert_int_equal(w.turn, BRIDGE_CLIENT);
+    assert_false(w.over);
+    server_says(&w, "<success xmlns='" SASL_NS "'/>");
+    assert_null(strstr(heard(&w), "<success"));
+    assert_true(w.over);
+    end(&w);
+}
+
+/* Other features would make of our SCRAM a PLAIN, which needs no proof of the server's. */
+static void test_features_in_a_login(void **state)
+{
+    static const char features[] =
+        "<features xmlns='http://etherx.jabber.org/streams'><mechanisms xmlns='" SASL_NS
+        "'><mechanism>PLAIN</mechanism></mechanisms></features>";
+    struct features_edit wished;
+    struct world w;
+
+    (void)state;
+    begin(&w, &rows[0], NULL);
+    offer(&w, false);
+    client_begins(&w);
+    w.to[DIR_C2S].len = 0;
+    features_edit_init(&wished);
+    w.turn = bridge_features(w.bridge, &w.stream[DIR_S2C], &wished, features, strlen(features));
+    features_edit_free(&wished);
+    assert_null(strstr(heard(&w), "<features"));
+    assert_non_null(strstr(heard(&w), "<temporary-auth-failure"));
+    assert_true(w.over);
+    end(&w);
+}
+
+/* A server that we refuse may never answer the <abort/>. */
+static void test_client_is_told_at_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w, &rows[0], NULL);
+    offer(&w, false);
+    client_begins(&w);
+    server_says(&w, "<challenge xmlns='" SASL_NS "'>!</challenge>");
+    assert_non_null(strstr(text_of(&w.to[DIR_C2S]), "<abort"));
+    assert_non_null(strstr(heard(&w), "<temporary-auth-failure"));
+    assert_int_equal(w.turn, BRIDGE_SERVER);
+    server_says(&w, "<failure xmlns='" SASL_NS "'><aborted/></failure>");
+    assert_string_equal(heard(&w), "");
+    assert_int_equal(w.turn, BRIDGE_CLIENT);
+    assert_false(w.over);
+    end(&w);
 }
 
 /* A password that others can read is none. */
@@ -584,6 +669,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_unasked),
+        cmocka_unit_test(test_features_in_a_login),
+        cmocka_unit_test(test_client_is_told_at_once),
         cmocka_unit_test(test_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,10 @@ static const struct row {
      OPEN, OPEN,
      "bridge-c2s[" AUTH "] bridge-features[" FEATURES2 "] bridge-s2c[<failure xmlns='" NS_SASL
      "'/>] bridge-c2s[<abort xmlns='" NS_SASL "'/>] bridge-c2s[" AUTH "] ", true},
+    {"bridged: what the server says unasked is the bridge's, too",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES2 "<failure xmlns='" NS_SASL "'/><d/>"}},
+     OPEN, OPEN "<d/>",
+     "bridge-features[" FEATURES2 "] bridge-s2c[<failure xmlns='" NS_SASL "'/>] ", false},
     {"bridged: features without a login are nobody's",
      {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES3 "<half"}},
      OPEN, OPEN FEATURES3 "<half", "aside[none] ", false},
