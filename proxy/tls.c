@@ -113,11 +113,19 @@ static void why(struct tls *t, struct error *e)
         verify_handshake_error(t->ssl, peer, e);
 }
 
+/* What is written may itself fail, and then the user has heard of that: false when this layer is
+ * over, closed or given up for another connection, about which nothing is to be said here. */
+static bool flush(struct tls *t)
+{
+    leg_flush(t->layer.leg);
+    return !layer_over(&t->layer);
+}
+
 static void failed(struct tls *t, const struct error *e)
 {
     t->over = true;
-    leg_flush(t->layer.leg); /* the alert */
-    leg_failed(t->layer.leg, e);
+    if (flush(t)) /* the alert */
+        leg_failed(t->layer.leg, e);
 }
 
 /* True when the handshake is over and the leg still stands. */
@@ -131,8 +139,8 @@ static bool handshake(struct tls *t)
     n = SSL_do_handshake(t->ssl);
     if (n == 1) {
         t->up = true;
-        leg_flush(l);
-        l->user->secured(l->arg, l);
+        if (flush(t))
+            l->user->secured(l->arg, l);
         return !layer_over(&t->layer);
     }
     if (SSL_get_error(t->ssl, n) != SSL_ERROR_WANT_READ) {

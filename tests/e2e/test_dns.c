@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -436,6 +437,86 @@ static void test_direct_tls(void **state)
     box_done(b);
 }
 
+/* What a target says, and then resets, before the proxy has read a byte of it: the proxy stands
+ * still meanwhile, and what it writes next fails. */
+static void flight(struct peer *server, SSL_CTX *ctx)
+{
+    SSL *ssl = SSL_new(ctx);
+
+    SSL_set_fd(ssl, server->fd);
+    assert_int_equal(SSL_get_error(ssl, SSL_accept(ssl)), SSL_ERROR_WANT_READ); /* Finished */
+    SSL_free(ssl);
+}
+
+/* A handshake message that does not exist: the proxy has an alert to say. */
+static void nonsense(struct peer *server, SSL_CTX *ctx)
+{
+    (void)ctx;
+    PEER_OK(server, peer_send(server, "\x16\x03\x03\0\4\x63\0\0\0", 9));
+}
+
+static void reset_with(struct peer *server, struct run *proxy, SSL_CTX *ctx,
+                       void (*say)(struct peer *server, SSL_CTX *ctx))
+{
+    struct pollfd p = {.fd = server->fd, .events = POLLIN};
+
+    assert_int_equal(poll(&p, 1, PEER_TIMEOUT_MS), 1); /* the ClientHello */
+    assert_int_equal(kill(proxy->pid, SIGSTOP), 0);
+    say(server, ctx);
+    peer_abort(server);
+    assert_int_equal(kill(proxy->pid, SIGCONT), 0);
+}
+
+static void told_to_proceed(struct peer *client)
+{
+    struct bytes got = {0};
+
+    while (!bytes_has(&got, PROCEED))
+        PEER_OK(client, peer_some(client, &got));
+    bytes_free(&got);
+}
+
+/* The next target gets TLS and is judged like the first one, and nothing of the client before. */
+static void test_reset_in_tls(void **state)
+{
+    static void (*const say[])(struct peer *, SSL_CTX *) = {flight, nonsense};
+    struct box *b = *state;
+    struct net n;
+    SSL_CTX *good = pki_server(&b->pki, LEAF_GOOD, 0);
+
+    net_start(b, &n, "srv-host=_xmpps-client._tcp." DOMAIN ",a.test,%0,0,0\n"
+                     "srv-host=_xmpps-client._tcp." DOMAIN ",b.test,%1,1,0\n"
+                     HOST("a.test", "127.0.0.1") HOST("b.test", "127.0.0.1"));
+    struct run *proxy = proxy_start(b, &n, DOMAIN);
+    SSL_CTX *trusting = pki_client(box_ca_pem(b), 0);
+    for (size_t i = 0; i < sizeof say / sizeof *say; i++) {
+        struct peer client, server;
+
+        peer_init(&client, "client");
+        peer_init(&server, "server");
+        PEER_OK(&client, peer_connect(&client, proxy->port));
+        PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
+        assert_int_equal(accept_plain(&server, &n), 0);
+        reset_with(&server, proxy, good, say[i]);
+        peer_init(&server, "second server");
+        assert_int_equal(accept_plain(&server, &n), 1);
+        PEER_OK(&server, peer_tls_accept(&server, good));
+        assert_string_equal(server.sni, DOMAIN);
+        PEER_OK(&client, peer_sends(&client, STARTTLS));
+        told_to_proceed(&client);
+        PEER_OK(&client, peer_tls_connect(&client, trusting, DOMAIN));
+        PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
+        PEER_OK(&server, peer_expects(&server, STREAM_HEADER));
+        peer_close(&client);
+        peer_close(&server);
+    }
+    SSL_CTX_free(trusting);
+    SSL_CTX_free(good);
+    run_stop(proxy);
+    net_stop(&n);
+    box_done(b);
+}
+
 static void test_no_domain(void **state)
 {
     struct box *b = *state;
@@ -493,7 +574,7 @@ static void test_loop(void **state)
 
 static const struct CMUnitTest others[] = {
     TEST(test_weights), TEST(test_stop_while_asking), TEST(test_asked), TEST(test_direct_tls),
-    TEST(test_no_domain), TEST(test_loop),
+    TEST(test_reset_in_tls), TEST(test_no_domain), TEST(test_loop),
 };
 #define OTHERS (sizeof(others) / sizeof(others[0]))
 
