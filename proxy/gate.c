@@ -90,8 +90,27 @@ static void pass(struct gate *g, enum dir dir, size_t n)
     g->user->forward(g->arg, dir, p, n);
 }
 
+/* Where the server's name is still to be checked, it is now, before the client's first `n` bytes go
+ * on: false if they may. */
+static bool misnamed(struct gate *g, size_t n)
+{
+    const char *p = bytes(&g->way[DIR_C2S]);
+
+    if (!g->name_due)
+        return false;
+    g->name_due = false;
+    if (g->user->named(g->arg))
+        return false;
+    drop(&g->way[DIR_C2S], n);
+    g->stopped = true;
+    g->user->misnamed(g->arg, p, n);
+    return true;
+}
+
 static void step_aside(struct gate *g, enum dir dir, const struct error *e)
 {
+    if (misnamed(g, left(&g->way[DIR_C2S])))
+        return;
     g->phase = GATE_ASIDE;
     for (int i = 0; i < 2; i++) {
         struct gate_way *w = &g->way[i];
@@ -323,19 +342,6 @@ static bool is_insecure(const struct gate *g, enum dir dir, enum scan_what what,
            what == SCAN_ITEM && kind != ITEM_STARTTLS;
 }
 
-static bool misnamed(struct gate *g, size_t n)
-{
-    const char *p = bytes(&g->way[DIR_C2S]);
-
-    g->name_due = false;
-    if (g->user->named(g->arg))
-        return false;
-    drop(&g->way[DIR_C2S], n);
-    g->stopped = true;
-    g->user->misnamed(g->arg, p, n);
-    return true;
-}
-
 /* Is it the bridge's? The server's is in any turn: what nobody asked for must not reach the client. */
 static bool is_sasl(const struct gate *g, enum dir dir, enum item_kind kind)
 {
@@ -353,7 +359,7 @@ static void take_item(struct gate *g, enum dir dir, enum scan_what what, size_t 
         step_aside(g, dir, &e);
         return;
     }
-    if (kind == ITEM_HEADER && dir == DIR_C2S && g->name_due && misnamed(g, n))
+    if (kind == ITEM_HEADER && dir == DIR_C2S && misnamed(g, n))
         return;
     if (is_insecure(g, dir, what, kind)) {
         const char *p = bytes(&g->way[dir]);
@@ -420,6 +426,8 @@ static bool run_before_tls(struct gate *g)
 
 static bool held(const struct gate *g, enum dir dir)
 {
+    if (g->name_due) /* a server that says first what cannot be read must not end the gate's work */
+        return dir == DIR_S2C;
     switch (g->phase) {
     case GATE_SASL_ASKED:
         return dir == DIR_C2S;
@@ -587,8 +595,10 @@ int gate_input(struct gate *g, enum dir dir, const char *p, size_t n)
 
 void gate_eof(struct gate *g, enum dir dir)
 {
-    if (!g->stopped && left(&g->way[dir]) && !before_tls(g, dir))
-        pass(g, dir, left(&g->way[dir]));
+    size_t n = left(&g->way[dir]);
+
+    if (!g->stopped && n && !before_tls(g, dir) && (dir == DIR_S2C || !misnamed(g, n)))
+        pass(g, dir, n);
 }
 
 void gate_ask(struct gate *g, const char *domain)

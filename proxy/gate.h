@@ -49,8 +49,9 @@ struct gate_user {
     void (*refuse)(void *arg, const char *p, size_t n);
     /* The client went on without TLS, which it must have: record `p`, tell it, end the session. */
     void (*insecure)(void *arg, const char *p, size_t n);
-    /* Where `name_due`: the client's first header names the domain. False: the server is not the
-     * one it should be; then `misnamed` follows: record `p`, tell the client, end the session. */
+    /* Where `name_due`: the client's first header names the domain, or none will. False: the server
+     * is not the one it should be; then `misnamed` follows: record `p`, tell the client, end the
+     * session. */
     bool (*named)(void *arg);
     void (*misnamed)(void *arg, const char *p, size_t n);
     /* Where `bridged`: the proxy logs in for the client (bridge.h). Features before the login (then

@@ -33,6 +33,7 @@ struct seen {
     struct buf log;    /* everything but forwarding */
     unsigned wishes;   /* how features are edited */
     bool server_secures, client_secures; /* at once, when asked */
+    bool named;        /* the server is the one it should be */
 };
 
 static void note(struct seen *s, const char *what, const char *p, size_t n)
@@ -107,6 +108,16 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
     note(arg, "aside", error_name(e->code), strlen(error_name(e->code)));
 }
 
+static bool on_named(void *arg)
+{
+    return ((struct seen *)arg)->named;
+}
+
+static void on_misnamed(void *arg, const char *p, size_t n)
+{
+    note(arg, "misnamed", p, n);
+}
+
 /* A bridge that asks the server at once and lets in whom the server lets in. */
 static enum gate_phase on_bridge(void *arg, enum dir dir, struct reader_stream *st,
                                  const struct features_edit *features, const char *p, size_t n)
@@ -133,6 +144,8 @@ static const struct gate_user user = {
     .secure_server = on_secure_server,
     .secure_client = on_secure_client,
     .refuse = on_refuse,
+    .named = on_named,
+    .misnamed = on_misnamed,
     .bridge = on_bridge,
     .aside = on_aside,
 };
@@ -373,6 +386,59 @@ static void test_bridged(void **state)
     finish(&s);
 }
 
+/* Until the name of the server was checked nothing goes to it, whatever either side says first. */
+static void test_named(void **state)
+{
+    static const char bad[] = "<!DOCTYPE a>";
+    static const struct {
+        struct piece pieces[2];
+        bool named;
+        const char *c2s, *s2c, *log;
+    } cases[] = {
+        {{{DIR_C2S, OPEN}, {DIR_S2C, OPEN}}, false, "", "", "misnamed[" OPEN "] "},
+        {{{DIR_C2S, OPEN}, {DIR_S2C, OPEN}}, true, OPEN, OPEN, ""},
+        {{{DIR_S2C, bad}, {DIR_C2S, OPEN}}, false, "", "", "misnamed[" OPEN "] "},
+        {{{DIR_S2C, OPEN}, {DIR_C2S, OPEN}}, true, OPEN, OPEN, ""},
+        {{{DIR_C2S, bad}, {DIR_C2S, AUTH}}, false, "", "", "misnamed[<!DOCTYPE a>] "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct seen s;
+
+        begin(&s);
+        s.gate.name_due = true;
+        s.named = cases[i].named;
+        gate_open(&s.gate);
+        for (size_t j = 0; j < 2; j++) {
+            const struct piece *p = &cases[i].pieces[j];
+
+            assert_int_equal(gate_input(&s.gate, p->dir, p->bytes, strlen(p->bytes)), 0);
+        }
+        gate_eof(&s.gate, DIR_C2S);
+        assert_text(&s.out[DIR_C2S], cases[i].c2s);
+        assert_text(&s.out[DIR_S2C], cases[i].s2c);
+        assert_text(&s.log, cases[i].log);
+        finish(&s);
+    }
+}
+
+/* Its end in the middle of its header: no name. */
+static void test_named_never(void **state)
+{
+    struct seen s;
+
+    (void)state;
+    begin(&s);
+    s.gate.name_due = true;
+    gate_open(&s.gate);
+    assert_int_equal(gate_input(&s.gate, DIR_C2S, "<stream", strlen("<stream")), 0);
+    gate_eof(&s.gate, DIR_C2S);
+    assert_text(&s.out[DIR_C2S], "");
+    assert_text(&s.log, "misnamed[<stream] ");
+    finish(&s);
+}
+
 /* The domain is known while the server's leg is still being dialled. */
 static void test_domain(void **state)
 {
@@ -453,6 +519,8 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_edits),
         cmocka_unit_test(test_bridged),
+        cmocka_unit_test(test_named),
+        cmocka_unit_test(test_named_never),
         cmocka_unit_test(test_domain),
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_too_large),
