@@ -136,9 +136,9 @@ static void over(struct session *s)
     session_ready(s);
 }
 
-static void restart(struct session *s)
+static void restart(struct session *s, enum label_phase phase)
 {
-    struct mark m = {.kind = MARK_RESTART, .phase = PHASE_TLS};
+    struct mark m = {.kind = MARK_RESTART, .phase = phase};
 
     session_mark(s, &m);
 }
@@ -266,6 +266,7 @@ static void open_to_server(struct session *s)
     struct buf b;
     int err;
 
+    opening_free(&s->entry.opening); /* a target's before this one */
     s->entry.step = ENTRY_SERVER_OPENING;
     opening_init(&s->entry.opening, s->proxy->reader, true, "");
     session_wait(s, WAIT_SERVER_TLS, handshake_ms(s));
@@ -361,7 +362,7 @@ static void client_secured(struct session *s)
     }
     s->gate.secured = true;
     if (!s->entry.direct)
-        restart(s);
+        restart(s, PHASE_TLS);
     over(s);
 }
 
@@ -372,7 +373,7 @@ void entry_secured(struct session *s, enum side side)
         return;
     }
     if (s->entry.step == ENTRY_SERVER_TLS)
-        restart(s);
+        restart(s, PHASE_TLS);
     s->entry.server_secured = true;
     server_ready(s);
 }
@@ -399,7 +400,10 @@ bool entry_data(struct session *s, enum dir dir, const char *p, size_t n)
 void entry_server_failed(struct session *s, const struct error *e)
 {
     if (leg_redial(SERVER(s), e->detail)) {
+        if (s->entry.step != ENTRY_SERVER_DIRECT)
+            restart(s, PHASE_OPEN); /* it had begun a stream */
         s->entry.step = ENTRY_DIALLING;
+        s->eof[SIDE_SERVER] = s->end.known = false; /* that was the other one's */
         session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
         return;
     }
