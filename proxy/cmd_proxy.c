@@ -4,6 +4,7 @@
 #include "activation.h"
 #include "bridge_options.h"
 #include "capture.h"
+#include "entry.h"
 #include "../logs/message.h"
 #include "../logs/only.h"
 #include "listen.h"
@@ -87,6 +88,20 @@ static const struct option_row rows[] = {
      "what may wait to be recorded (default 32m)"},
     {0}};
 
+/* UPSTREAM may say already how TLS with the server begins. 0, or 2 with that said. */
+static int check_server_tls(const struct command *c, const struct proxy_options *o)
+{
+    bool plain = o->server_tls == SERVER_TLS_OFF || o->server_tls == SERVER_TLS_STARTTLS;
+
+    if (o->upstream.kind == UPSTREAM_TLS && plain)
+        return usage_error(c, "tls:// is TLS from the first byte, which --server-tls %s is not; give "
+                              "tcp://HOST:PORT with it",
+                           o->server_tls == SERVER_TLS_OFF ? "off" : "starttls");
+    if (o->upstream.kind == UPSTREAM_BUILTIN && o->server_tls != SERVER_TLS_AUTO)
+        return usage_error(c, "--server-tls is for a server elsewhere; builtin: needs no TLS");
+    return 0;
+}
+
 static int run_proxy(const struct command *c, struct capture_options *o, const char *upstream)
 {
     static struct capture cap; /* too large for a stack */
@@ -99,6 +114,8 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
     if (o->proxy.upstream.kind == UPSTREAM_BUILTIN && o->proxy.send_header)
         return usage_error(c, "--send-proxy-protocol is for a server elsewhere; builtin: takes "
                               "none");
+    if (check_server_tls(c, &o->proxy))
+        return 2;
     return bridge_run(c, o, &cap);
 }
 

@@ -19,6 +19,7 @@ struct dial {
     const struct dial_user *user;
     void *arg;
     struct race_socket socket;
+    enum dial_tls tls;
     unsigned share_ms;
     char domain[SRV_NAME];           /* whose SRV records are asked for; "" without */
     struct question *asked[SETS];
@@ -220,12 +221,14 @@ static bool add_host(struct dial *d, const char *host, uint16_t port, bool direc
 
 static void begin(struct dial *d)
 {
+    bool direct = d->tls == DIAL_DIRECT;
+
     uv_timer_stop(&d->timer);
     srv_order(d->srv, d->n, random_number, NULL);
-    if (d->n == 0 && d->refused[XMPP]) {
-        fail(d, ERR_UNREACHABLE, "the domain %.*s offers no XMPP client service, its SRV record "
-             "says (the target is \".\"); give another UPSTREAM, such as tcp://HOST:PORT", SHOWN,
-             d->domain);
+    if (d->n == 0 && d->refused[direct ? XMPPS : XMPP]) {
+        fail(d, ERR_UNREACHABLE, "the domain %.*s offers no XMPP client service%s, its SRV record "
+             "says (the target is \".\"); give another UPSTREAM, such as %s://HOST:PORT", SHOWN,
+             d->domain, direct ? " with direct TLS" : "", direct ? "tls" : "tcp");
         return;
     }
     if (d->n == 0 && d->unanswered) {
@@ -234,7 +237,7 @@ static void begin(struct dial *d)
         snprintf(why, sizeof why, "no SRV records: %s", d->unanswered);
         add(d->tried, why);
     }
-    if (d->n == 0 && !add_host(d, d->domain, UPSTREAM_PORT, false))
+    if (d->n == 0 && !add_host(d, d->domain, direct ? UPSTREAM_TLS_PORT : UPSTREAM_PORT, direct))
         fail(d, ERR_NOMEM, "out of memory");
     else
         next_target(d);
@@ -285,12 +288,19 @@ static void on_no_srv(uv_timer_t *timer)
     begin(d);
 }
 
+static bool is_wanted(const struct dial *d, int set)
+{
+    return d->tls == DIAL_BOTH || (d->tls == DIAL_DIRECT) == (set == XMPPS);
+}
+
 static bool ask_srv(struct dial *d)
 {
     static question_answered *const told[SETS] = {on_xmpps, on_xmpp};
     char name[SRV_NAME + 32];
 
     for (int i = 0; i < SETS; i++) {
+        if (!is_wanted(d, i))
+            continue;
         snprintf(name, sizeof name, "%s%s", services[i], d->domain);
         d->asked[i] = resolver_srv(d->resolver, name, i == XMPPS, told[i], d);
         if (!d->asked[i])
@@ -376,6 +386,7 @@ struct dial *dial_start(uv_loop_t *loop, const struct dial_options *o,
     d->user = user;
     d->arg = arg;
     d->socket = o->socket;
+    d->tls = o->tls;
     d->share_ms = o->limit_ms / SHARE;
     d->cure = cures[o->upstream->kind];
     uv_timer_init(loop, &d->timer);

@@ -1,8 +1,9 @@
 /* dial.h: from an upstream to a connected socket: its targets in order, each one's addresses raced.
  *
  * A domain's targets are its SRV records (RFC 2782, XEP-0368 §3), without any its own addresses at
- * port 5222 (RFC 6120 §3.2). Loop thread. One of `connected` and `failed` is called, in a later
- * turn of the loop; after `connected` the dial can go on with what is left.
+ * port 5222 (RFC 6120 §3.2), where only direct TLS will do at 5223. Loop thread. One of `connected`
+ * and `failed` is called, in a later turn of the loop; after `connected` the dial can go on with
+ * what is left.
  */
 #ifndef XMPPTAP_DIAL_H
 #define XMPPTAP_DIAL_H
@@ -13,11 +14,19 @@
 
 #define DIAL_TRIED_MAX 180 /* leaves room for the sentence around it: ERROR_DETAIL_MAX */
 
+/* Which targets a domain has for us: with both, its sets of SRV records are mixed (XEP-0368 §3). */
+enum dial_tls {
+    DIAL_BOTH,
+    DIAL_STREAM, /* those that begin with a stream: STARTTLS, or none */
+    DIAL_DIRECT  /* those with TLS from the first byte */
+};
+
 struct dial_options {
     struct resolver *resolver;       /* borrowed for the dial's life */
     const struct upstream *upstream; /* borrowed for the call; not UPSTREAM_BUILTIN */
     const char *domain;              /* with UPSTREAM_ASKED: which. Borrowed for the call */
     struct race_socket socket;
+    enum dial_tls tls;
     unsigned limit_ms;               /* its user's limit for the whole: while another target
                                       * follows, one gets a third of it; so do SRV look-ups */
 };

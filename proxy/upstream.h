@@ -9,7 +9,8 @@
 #include "../decoder/errors.h"
 #include "srv.h"
 
-#define UPSTREAM_PORT 5222 /* where a domain has no SRV records (RFC 6120 §3.2.2) */
+#define UPSTREAM_PORT     5222 /* where a domain has no SRV records (RFC 6120 §3.2.2) */
+#define UPSTREAM_TLS_PORT 5223 /* the same for direct TLS: by custom, no standard names one */
 
 enum upstream_kind {
     UPSTREAM_ASKED,   /* none was given: the domain the client asks for */

@@ -40,6 +40,7 @@ struct world {
     uv_tcp_t *handle;
     struct error error;
     bool over, loops;
+    enum dial_tls tls; /* which targets will do */
     uint64_t begun;
 };
 
@@ -309,7 +310,7 @@ static void start_from(struct world *w, const char *upstream, const char *source
     static const struct dial_user user = {on_connected, on_failed};
     struct upstream u;
     struct dial_options o = {.resolver = w->resolver, .upstream = &u, .limit_ms = 3000,
-                             .socket = {.loops = on_loops, .loops_arg = w}};
+                             .tls = w->tls, .socket = {.loops = on_loops, .loops_arg = w}};
 
     assert_int_equal(upstream_parse(upstream, &u, NULL), 0);
     if (source)
@@ -560,6 +561,39 @@ static void test_no_service(void **state)
     }
 }
 
+/* Where the server's leg must have direct TLS, or must not, the other targets are none, and are not
+ * asked for. */
+static void test_wanted(void **state)
+{
+    static const struct {
+        enum dial_tls tls;
+        int listener;
+        const char *without; /* what is tried where the DNS has neither */
+    } rows[] = {{DIAL_STREAM, 1, "x.test:5222 ("}, {DIAL_DIRECT, 0, "x.test:5223 ("}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct world *w = world_new(v4);
+
+        w->tls = rows[i].tls;
+        row(w, "_xmpps-client._tcp.x.test", T_SRV, i ? "9 0 0 a.test" : "0 0 0 a.test", w->port[0]);
+        row(w, "_xmpp-client._tcp.x.test", T_SRV, i ? "0 0 0 a.test" : "9 0 0 a.test", w->port[1]);
+        row(w, "a.test", T_A, "127.0.0.1", 0);
+        start(w, "x.test");
+        connected_to(w, rows[i].listener);
+        assert_int_equal(dial_target(w->dial)->direct_tls, rows[i].tls == DIAL_DIRECT);
+        assert_false(dial_again(w->dial, "no use"));
+        world_free(w);
+
+        w = world_new(v4);
+        w->tls = rows[i].tls;
+        row(w, "x.test", T_A, "127.0.0.99", 0);
+        start(w, "x.test");
+        failed_saying(w, rows[i].without);
+        world_free(w);
+    }
+}
+
 static void test_no_such_domain(void **state)
 {
     struct world *w = world_new(v4);
@@ -701,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_attempt_delay),
         cmocka_unit_test(test_dead_first),
         cmocka_unit_test(test_no_service),
+        cmocka_unit_test(test_wanted),
         cmocka_unit_test(test_no_such_domain),
         cmocka_unit_test(test_resolver_fails),
         cmocka_unit_test(test_idn),
