@@ -7,6 +7,7 @@
 #include "redact.h"
 
 #define REDACTED_KEPT 4096 /* bytes of buffer an idle session may keep */
+#define NS_TLS        "urn:ietf:params:xml:ns:xmpp-tls"
 #define NS_SASL       "urn:ietf:params:xml:ns:xmpp-sasl"
 #define NS_BIND       "urn:ietf:params:xml:ns:xmpp-bind"
 
@@ -200,14 +201,14 @@ static struct sasl *login_of(struct meaning *m, enum dir dir, bool sent)
     return server && (sent || *m->bridged.mechanism) ? &m->bridged : &m->sasl;
 }
 
-/* SASL that the proxy says itself: answers are those to it. */
+/* STARTTLS and SASL that the proxy says itself: answers are those to it. */
 static void pair_sent(struct meaning *m, const struct item *it, enum dir dir, uint64_t n,
                       int64_t now_us)
 {
     struct fact_list none;
     struct pair_match asked = {0};
 
-    if (strcmp(it->node[0].ns, NS_SASL) != 0)
+    if (strcmp(it->node[0].ns, NS_SASL) != 0 && strcmp(it->node[0].ns, NS_TLS) != 0)
         return;
     fact_init(&none);
     pair_find(&m->pair, it, dir, now_us, m->account, m->domain, &asked, &none);

@@ -391,6 +391,8 @@ static void tls(struct story *s, const struct event_tls *t)
 
     if (t->side == SIDE_PROXY)
         return;
+    if (t->ok) /* it makes up for one that failed: another server was found */
+        forget(s, keys[t->side].failed);
     story_set(s, keys[t->side].version, t->version);
     story_set(s, keys[t->side].shown, t->client_cert);
     if (t->client_asked)

@@ -32,7 +32,7 @@ const char *door_unread(const char *p, size_t n)
     return NULL;
 }
 
-int door_unreachable(struct buf *b, const char *domain, const char *condition)
+int door_unreachable(struct buf *b, const char *domain, const char *condition, const char *why)
 {
     int err = buf_str(b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
                          "xmlns:stream='http://etherx.jabber.org/streams' id='xmpptap'");
@@ -45,7 +45,10 @@ int door_unreachable(struct buf *b, const char *domain, const char *condition)
         err = buf_str(b, "'");
     if (!err)
         err = buf_printf(b, " version='1.0'><stream:error><%s "
-                         "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
-                         "</stream:stream>", condition);
-    return err;
+                         "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+                         "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>"
+                         "xmpptap: ", condition);
+    if (!err)
+        err = buf_xml(b, why);
+    return err ? err : buf_str(b, "</text></stream:error></stream:stream>");
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "../certs/cert.h"
 #include "../logs/message.h"
 #include "door.h"
 #include "hello.h"
@@ -26,7 +27,9 @@ static const char *const step_names[] = {
 
 const char *entry_phase_name(const struct session *s)
 {
-    return step_names[s->entry.step];
+    const struct entry *en = &s->entry;
+
+    return en->direct && en->step <= ENTRY_DIALLING ? "tls-handshake" : step_names[en->step];
 }
 
 void entry_init(struct entry *en)
@@ -65,8 +68,10 @@ static const char *domain_of(const struct session *s)
 
 static void hold(struct session *s, const char *p, size_t n)
 {
-    if (buf_add(&s->entry.held, p, n))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    int err = buf_add(&s->entry.held, p, n);
+
+    if (err)
+        session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
 }
 
 /* ---- the client's first bytes ---- */
@@ -99,6 +104,13 @@ bool entry_first(struct session *s, const char *p, size_t n)
     return false;
 }
 
+void entry_no_hello(struct session *s, enum error_code code, const char *kind, const char *why)
+{
+    if (s->entry.direct && s->entry.step == ENTRY_FIRST)
+        secure_record(s, SIDE_CLIENT, "", why, kind);
+    session_close(s, SIDE_CLIENT, code, "%s", why);
+}
+
 bool entry_needs_domain(const struct session *s)
 {
     const struct proxy_options *o = s->proxy->options;
@@ -113,8 +125,8 @@ bool entry_known(struct session *s)
     struct entry *en = &s->entry;
 
     if (en->step == ENTRY_FIRST && en->hello == HELLO_BAD)
-        session_close(s, SIDE_CLIENT, ERR_TLS, "the client began as TLS does, but sent no "
-                      "ClientHello; is it an XMPP client?");
+        entry_no_hello(s, ERR_TLS, "not-tls", "the client began as TLS does, but sent no "
+                       "ClientHello; is it an XMPP client?");
     else if (en->step == ENTRY_FIRST && s->wait == WAIT_NOTHING)
         session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
     if (en->step != ENTRY_DIALLING)
@@ -176,8 +188,10 @@ static void server_without_tls(struct session *s)
     }
     session_edit(s, DIR_S2C, rest.p, rest.len, "", 0, OUR_SERVER_TLS);
     buf_free(&rest);
-    error_set(&e, ERR_NO_TLS, "the server offers no STARTTLS, and the client's TLS would go on in "
-              "clear; give tls://HOST:PORT if it has direct TLS, or --server-tls off");
+    error_set(&e, ERR_NO_TLS, "the server offers no STARTTLS, %s; give tls://HOST:PORT if it has "
+              "direct TLS, or --server-tls off",
+              s->entry.direct ? "and the client's TLS would go on in clear"
+                              : "which --server-tls starttls demands of it");
     entry_refuse(s, "remote-connection-failed", &e);
 }
 
@@ -185,8 +199,13 @@ static void server_refused(struct session *s)
 {
     struct error e;
 
-    error_set(&e, ERR_REFUSED_TLS, "the server ended xmpptap's own STARTTLS with an error, which is "
-              "in the session's record: `xmpptap show` prints it");
+    if (*s->gate.domain)
+        error_set(&e, ERR_REFUSED_TLS, "the server ended xmpptap's own STARTTLS with an error, which "
+                  "is in the session's record: `xmpptap show` prints it");
+    else
+        error_set(&e, ERR_REFUSED_TLS, "the server ended xmpptap's own STARTTLS with an error (`xmpptap "
+                  "show` prints it); the client named no domain before, so \"%.90s\" was asked "
+                  "for: give the domain as UPSTREAM if that is not its name", s->upstream->host);
     entry_refuse(s, "remote-connection-failed", &e);
 }
 
@@ -200,7 +219,8 @@ static void bad(struct session *s, enum side side, const struct opening_step *st
         session_close(s, SIDE_CLIENT, step->code, "%s", step->why);
         return;
     }
-    error_set(&e, step->code, "the server answered with what cannot be read: %s", step->why);
+    error_set(&e, step->code, "the server answered xmpptap's own STARTTLS with what cannot be read: "
+              "%s; is UPSTREAM an XMPP server's port for clients?", step->why);
     entry_refuse(s, "remote-connection-failed", &e);
 }
 
@@ -255,14 +275,17 @@ static void run_opening(struct session *s, enum side side)
 
 static void feed(struct session *s, enum side side, const char *p, size_t n)
 {
-    if (opening_add(&s->entry.opening, p, n))
-        session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
+    int err = opening_add(&s->entry.opening, p, n);
+
+    if (err)
+        session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
     else
         run_opening(s, side);
 }
 
 static void open_to_server(struct session *s)
 {
+    char name[1024];
     struct buf b;
     int err;
 
@@ -271,7 +294,8 @@ static void open_to_server(struct session *s)
     opening_init(&s->entry.opening, s->proxy->reader, true, "");
     session_wait(s, WAIT_SERVER_TLS, handshake_ms(s));
     buf_init(&b, 16u << 10);
-    err = opening_hello(&b, domain_of(s));
+    /* SNI has A-labels, a stream does not (RFC 7622 §3.2). */
+    err = opening_hello(&b, cert_u_labels(domain_of(s), name, sizeof name));
     if (err)
         session_close(s, SIDE_PROXY, (enum error_code)err, NULL);
     else
@@ -397,11 +421,26 @@ bool entry_data(struct session *s, enum dir dir, const char *p, size_t n)
 
 /* ---- no server ---- */
 
+void entry_rest(struct session *s)
+{
+    enum dir dir = s->entry.step == ENTRY_CLIENT_OPENING ? DIR_C2S : DIR_S2C;
+    struct buf rest;
+
+    opening_take_rest(&s->entry.opening, &rest);
+    if (rest.len)
+        session_edit(s, dir, rest.p, rest.len, "", 0, "not sent on: it was not read to its end");
+    buf_free(&rest);
+}
+
 void entry_server_failed(struct session *s, const struct error *e)
 {
+    bool said = s->entry.step >= ENTRY_SERVER_OPENING; /* the next server begins its own stream */
+
     if (leg_redial(SERVER(s), e->detail)) {
-        if (s->entry.step != ENTRY_SERVER_DIRECT)
-            restart(s, PHASE_OPEN); /* it had begun a stream */
+        entry_rest(s);
+        opening_free(&s->entry.opening);
+        if (said)
+            restart(s, PHASE_OPEN);
         s->entry.step = ENTRY_DIALLING;
         s->eof[SIDE_SERVER] = s->end.known = false; /* that was the other one's */
         session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);

@@ -55,6 +55,8 @@ bool entry_first(struct session *s, const char *p, size_t n);
 /* It is understood which client it is, and the server may be dialled. Until then it has the time of
  * a handshake. */
 bool entry_known(struct session *s);
+/* The client's TLS ends before it has begun: `why`, as for secure_record(); the session ends. */
+void entry_no_hello(struct session *s, enum error_code code, const char *kind, const char *why);
 /* One of the legs gets TLS, or a header of ours, before the client's header goes to the server: both
  * name the domain that the client asks for. */
 bool entry_needs_domain(const struct session *s);
@@ -67,6 +69,8 @@ void entry_secured(struct session *s, enum side side); /* a handshake of ours is
 
 /* The server's TLS or the way to it failed: on with the next target, else the client is told. */
 void entry_server_failed(struct session *s, const struct error *e);
+/* What an opening has received and not decided is recorded, and that it was not sent on. */
+void entry_rest(struct session *s);
 /* No server: the client gets a stream with this condition, and the end (RFC 6120 §4.9.3). */
 void entry_refuse(struct session *s, const char *condition, const struct error *e);
 

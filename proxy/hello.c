@@ -115,7 +115,7 @@ static bool read_body(struct run r, struct hello *hello)
     return !r.bad;
 }
 
-enum hello_state hello_read(const void *bytes, size_t n, struct hello *hello)
+static enum hello_state read_hello(const void *bytes, size_t n, struct hello *hello)
 {
     unsigned char message[HELLO_MAX];
     struct run in = {bytes, n, false};
@@ -152,6 +152,13 @@ enum hello_state hello_read(const void *bytes, size_t n, struct hello *hello)
                      hello)
                ? HELLO_WHOLE
                : HELLO_BAD;
+}
+
+enum hello_state hello_read(const void *p, size_t n, struct hello *hello)
+{
+    enum hello_state is = read_hello(p, n, hello);
+
+    return is == HELLO_MORE && n > HELLO_MAX ? HELLO_BAD : is;
 }
 
 bool hello_offers(const struct hello *h, const char *protocol)

@@ -36,9 +36,21 @@ const char *reach_upstream(const struct session *s, const char *p, size_t n,
     return asked;
 }
 
+/* For the client's user: the cause without the cure, which is ours; and of the way to the server,
+ * which may be nobody's business, nothing. */
+static const char *words(const struct error *e, char out[ERROR_DETAIL_MAX])
+{
+    bool reached = e->code != ERR_UNREACHABLE && e->code != ERR_LOOP;
+
+    snprintf(out, ERROR_DETAIL_MAX, "%.*s", (int)strcspn(e->detail, ";"), e->detail);
+    return reached && *out ? out : error_text(e->code);
+}
+
 void reach_tell(struct session *s, const char *condition, const struct error *e)
 {
-    static const char reason[] = "no server could be reached";
+    const char *reason =
+        e->code == ERR_UNREACHABLE ? "no server could be reached" : error_text(e->code);
+    char text[ERROR_DETAIL_MAX];
     struct buf b, waiting;
     size_t n;
     int err;
@@ -46,7 +58,7 @@ void reach_tell(struct session *s, const char *condition, const struct error *e)
     gate_waiting(&s->gate, DIR_C2S, &n);
     gate_take(&s->gate, DIR_C2S, &waiting); /* recorded here, and not sent */
     buf_init(&b, 16u << 10);
-    err = door_unreachable(&b, s->gate.domain, condition);
+    err = door_unreachable(&b, s->gate.domain, condition, words(e, text));
     gate_stop(&s->gate);
     if (n)
         session_edit(s, DIR_C2S, waiting.p, n, "", 0, reason);
@@ -96,6 +108,14 @@ void reach_timeout(struct session *s)
     reach_failed(s, REACH_FAILED, &e);
 }
 
+/* What TLS the server's leg shall have says which of a domain's targets will do. */
+static const enum dial_tls wanted[] = {
+    [SERVER_TLS_AUTO] = DIAL_BOTH,
+    [SERVER_TLS_STARTTLS] = DIAL_STREAM,
+    [SERVER_TLS_DIRECT] = DIAL_DIRECT,
+    [SERVER_TLS_OFF] = DIAL_STREAM,
+};
+
 static void begin(struct session *s)
 {
     const struct proxy_options *po = s->proxy->options;
@@ -106,6 +126,7 @@ static void begin(struct session *s)
         .domain = s->gate.domain,
         .socket = {.source = arrival_source(&s->arrival), .spoof = true, .loops = listen_loops,
                    .loops_arg = s->proxy},
+        .tls = wanted[po->server_tls],
         .limit_ms = po->connect_s * 1000,
     };
 

@@ -119,7 +119,8 @@ static void on_insecure(void *arg, const char *p, size_t n)
     session_edit(s, DIR_C2S, p, n, "", 0, why);
     session_edit(s, DIR_S2C, NULL, 0, error, sizeof error - 1, why);
     session_close(s, SIDE_CLIENT, ERR_NO_TLS, "the client went on without TLS, which --client-tls "
-                  "required demands of it; switch TLS on in it, or leave that option out");
+                  "required demands of it; switch TLS on in it, give --server-tls off if the server "
+                  "has none to offer, or leave that option out");
 }
 
 static void on_refuse(void *arg, const char *p, size_t n)
@@ -169,6 +170,7 @@ void recording_rest(struct session *s)
 {
     struct buf *proceed = &s->gate.proceed;
 
+    entry_rest(s);
     if (proceed->len)
         session_edit(s, DIR_S2C, proceed->p, proceed->len, "", 0,
                      "not sent on: the session ended first");

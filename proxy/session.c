@@ -343,9 +343,12 @@ static void on_eof(void *arg, struct leg *l)
     }
     ended_by(s, side, ERR_CLOSED, "");
     if (side == SIDE_SERVER && s->entry.step == ENTRY_SERVER_OPENING) {
-        error_set(&e, ERR_TLS, "the server closed the connection before STARTTLS with it was over; "
-                  "its log may say why");
+        error_set(&e, ERR_REFUSED_TLS, "the server closed the connection before xmpptap's own "
+                  "STARTTLS with it was over; look at its log, and is UPSTREAM its port for STARTTLS?");
         entry_server_failed(s, &e);
+    } else if (side == SIDE_CLIENT && s->entry.direct && s->entry.step == ENTRY_FIRST) {
+        entry_no_hello(s, ERR_CLOSED, "closed", "the client closed the connection in the middle of "
+                       "its ClientHello");
     } else if (s->eof[other] || !s->tap || gate_in_tls(&s->gate) || entry_in_tls(s))
         session_close(s, side, ERR_CLOSED, NULL);
     else if (s->wait != WAIT_CONNECT) /* else when the server's leg stands */
@@ -443,8 +446,10 @@ static void on_timer(uv_timer_t *timer)
         if (s->entry.refusal.due) /* it did not wait to hear it */
             session_close(s, SIDE_PROXY, s->entry.refusal.error.code, "%s",
                           s->entry.refusal.error.detail);
-        session_close(s, SIDE_CLIENT, ERR_TIMEOUT, "the client did not finish the TLS handshake "
-                      "within --handshake-timeout (%u s)", s->proxy->options->handshake_s);
+        error_set(&e, ERR_TIMEOUT, "the client did not finish %s within --handshake-timeout (%u s)",
+                  s->entry.step == ENTRY_FIRST ? "its ClientHello" : "the TLS handshake",
+                  s->proxy->options->handshake_s);
+        entry_no_hello(s, e.code, "handshake-ended", e.detail);
         break;
     case WAIT_OTHER_SIDE:
         if (gets_on(s))

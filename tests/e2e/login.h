@@ -30,6 +30,11 @@
 #define PROCEED      "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 #define STREAM_CLOSE "</stream:stream>"
 
+/* What xmpptap says first to a server where it negotiates STARTTLS itself. */
+#define OUR_HELLO                                                                                  \
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "                                   \
+    "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='" DOMAIN "'>"
+
 /* Up to and with the bind result. */
 int login_client(struct peer *p, SSL_CTX *ctx);
 int login_server(struct peer *p, SSL_CTX *ctx);

@@ -135,10 +135,17 @@ void net_stop(struct net *n)
 
 struct run *net_proxy(struct box *b, const struct net *n, const char *upstream)
 {
+    return net_proxy_tls(b, n, "auto", upstream);
+}
+
+struct run *net_proxy_tls(struct box *b, const struct net *n, const char *client_tls,
+                          const char *upstream)
+{
     const char *const argv[] = {NULL, "proxy", "-l", "127.0.0.1:0", "-d", b->archive, "--ca-dir",
                                 b->ca, "--resolver",
                                 box_text(b, "127.0.0.1:%d", n->dns_port), "--connect-timeout", "3",
-                                "--upstream-ca", b->upstream_ca, upstream, NULL};
+                                "--upstream-ca", b->upstream_ca, "--client-tls", client_tls, upstream,
+                                NULL};
     struct run *r = run_start(b, argv, -1);
 
     run_listening(r);

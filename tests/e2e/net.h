@@ -30,6 +30,8 @@ int net_free_port(void);
 
 /* The proxy asks this DNS. `upstream` NULL: none. */
 struct run *net_proxy(struct box *b, const struct net *n, const char *upstream);
+struct run *net_proxy_tls(struct box *b, const struct net *n, const char *client_tls,
+                          const char *upstream);
 /* The server that is dialled: its number, or -1. */
 int net_dialled(const struct net *n);
 /* The same, and it accepts. */

@@ -76,27 +76,50 @@ static int wait_for(struct peer *p, int fd, short events, int64_t deadline)
 
 /* ---- connecting ---- */
 
-static struct sockaddr_in loopback(int port)
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* Returns its length. */
+static socklen_t loopback(int family, int port, union address *a)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return a;
+    memset(a, 0, sizeof(*a));
+    a->any.sa_family = (sa_family_t)family;
+    if (family == AF_INET6) {
+        a->v6.sin6_port = htons((uint16_t)port);
+        a->v6.sin6_addr = in6addr_loopback;
+        return sizeof(a->v6);
+    }
+    a->v4.sin_port = htons((uint16_t)port);
+    a->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return sizeof(a->v4);
+}
+
+static int listen_in(int family, int *port)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    union address a;
+    socklen_t len = loopback(family, 0, &a);
+    if (fd < 0)
+        return -1;
+    if (bind(fd, &a.any, len) < 0 || listen(fd, 128) < 0 || getsockname(fd, &a.any, &len) < 0) {
+        close(fd);
+        return -1;
+    }
+    *port = ntohs(family == AF_INET6 ? a.v6.sin6_port : a.v4.sin_port);
+    return fd;
 }
 
 int peer_listen(int *port)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_in a = loopback(0);
-    socklen_t len = sizeof(a);
-    if (fd < 0)
-        return -1;
-    if (bind(fd, (struct sockaddr *)&a, len) < 0 || listen(fd, 128) < 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) < 0) {
-        close(fd);
-        return -1;
-    }
-    *port = ntohs(a.sin_port);
-    return fd;
+    return listen_in(AF_INET, port);
+}
+
+int peer_listen6(int *port)
+{
+    return listen_in(AF_INET6, port);
 }
 
 static void no_delay(int fd)
@@ -116,14 +139,15 @@ int peer_accept(struct peer *p, int listener)
     return 0;
 }
 
-int peer_connect(struct peer *p, int port)
+static int connect_in(struct peer *p, int family, int port)
 {
-    struct sockaddr_in a = loopback(port);
-    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    union address a;
+    socklen_t a_len = loopback(family, port, &a);
+    p->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (p->fd < 0)
         return flunk(p, "socket: %s", strerror(errno));
     no_delay(p->fd);
-    if (connect(p->fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+    if (connect(p->fd, &a.any, a_len) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return flunk(p, "connect: %s", strerror(errno));
@@ -133,6 +157,16 @@ int peer_connect(struct peer *p, int port)
     socklen_t len = sizeof(err);
     getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &err, &len);
     return err ? flunk(p, "connect: %s", strerror(err)) : 0;
+}
+
+int peer_connect(struct peer *p, int port)
+{
+    return connect_in(p, AF_INET, port);
+}
+
+int peer_connect6(struct peer *p, int port)
+{
+    return connect_in(p, AF_INET6, port);
 }
 
 /* ---- the socket as OpenSSL sees it, so that even TLS records can go out byte by byte ---- */

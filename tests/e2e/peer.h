@@ -38,6 +38,9 @@ int peer_shutdown(struct peer *p);
 int peer_listen(int *port);
 int peer_accept(struct peer *p, int listener);
 int peer_connect(struct peer *p, int port);
+/* The same on [::1]. */
+int peer_listen6(int *port);
+int peer_connect6(struct peer *p, int port);
 
 /* TLS from here on. `host`: name sent as SNI and checked if the context verifies; NULL: none. */
 int peer_tls_connect(struct peer *p, SSL_CTX *ctx, const char *host);

@@ -129,18 +129,9 @@ static void test_reset_in_tls(void **state)
     box_done(b);
 }
 
-#define TEST(name) {#name, name, box_setup, box_teardown, NULL}
-
 /* STARTTLS of our own that the first target ends in the middle: nothing of it is left over. */
 static void test_closed_in_starttls(void **state)
 {
-    static const char hello[] = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
-                                "xmlns:stream='http://etherx.jabber.org/streams' version='1.0'";
-    static const char open[] = "<stream:stream xmlns='jabber:client' id='1' version='1.0' "
-                               "xmlns:stream='http://etherx.jabber.org/streams'>";
-    static const char features[] = "<stream:features>"
-                                   "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-                                   "</stream:features>";
     struct box *b = *state;
     struct net n;
     struct peer client, server;
@@ -161,10 +152,8 @@ static void test_closed_in_starttls(void **state)
     for (int i = 0; i < 2; i++) {
         peer_init(&server, i ? "second server" : "server");
         assert_int_equal(net_accept(&server, &n), i);
-        PEER_OK(&server, peer_expects(&server, hello));
-        PEER_OK(&server, peer_expects(&server, " to='" DOMAIN "'>"));
-        PEER_OK(&server, peer_sends(&server, open));
-        PEER_OK(&server, peer_sends(&server, features));
+        PEER_OK(&server, peer_expects(&server, OUR_HELLO));
+        PEER_OK(&server, peer_sends(&server, SERVER_HEADER FEATURES_TLS));
         PEER_OK(&server, peer_expects(&server, STARTTLS));
         if (i == 0)
             peer_close(&server);
@@ -184,10 +173,90 @@ static void test_closed_in_starttls(void **state)
     box_done(b);
 }
 
+struct first_server {
+    struct peer *peer;
+    const struct net *net;
+};
+
+/* It proceeds, and closes where TLS should begin. */
+static void *serve_first(void *arg)
+{
+    struct first_server *f = arg;
+    struct peer *p = f->peer;
+
+    if (!peer_accept(p, f->net->listener[0]) && !peer_expects(p, OUR_HELLO) &&
+        !peer_sends(p, SERVER_HEADER FEATURES_TLS) && !peer_expects(p, STARTTLS) &&
+        !peer_sends(p, PROCEED))
+        peer_close(p);
+    return NULL;
+}
+
+static int secured_server(struct peer *p, SSL_CTX *ctx)
+{
+    if (peer_expects(p, OUR_HELLO) || peer_sends(p, SERVER_HEADER FEATURES_TLS) ||
+        peer_expects(p, STARTTLS) || peer_sends(p, PROCEED) || peer_tls_accept(p, ctx))
+        return -1;
+    return login_server(p, NULL);
+}
+
+static int clear_client(struct peer *p, SSL_CTX *ctx)
+{
+    (void)ctx;
+    return login_client(p, NULL);
+}
+
+/* What comes to nothing with one target begins anew with the next: for the record, too, in which
+ * both servers' streams stand. */
+static void test_starttls_again(void **state)
+{
+    struct box *b = *state;
+    struct net n;
+    struct peer client, server, first;
+    struct records r;
+    pthread_t thread;
+    SSL_CTX *good = pki_server(&b->pki, LEAF_GOOD, 0);
+
+    net_start(b, &n, "srv-host=_xmpp-client._tcp." DOMAIN ",a.test,%0,0,0\n"
+                     "srv-host=_xmpp-client._tcp." DOMAIN ",b.test,%1,1,0\n"
+                     HOST("a.test", "127.0.0.1") HOST("b.test", "127.0.0.1"));
+    struct run *proxy = net_proxy_tls(b, &n, "off", DOMAIN);
+    peer_init(&client, "client");
+    peer_init(&server, "server");
+    peer_init(&first, "first server");
+    PEER_OK(&client, peer_connect(&client, proxy->port));
+    const struct login_end c = {&client, clear_client, NULL};
+    const struct login_end s = {&server, secured_server, good};
+    struct first_server f = {&first, &n};
+    assert_int_equal(pthread_create(&thread, NULL, serve_first, &f), 0);
+    int logged_in = login_pair(&c, &s, n.listener[1]);
+    pthread_join(thread, NULL);
+    if (logged_in != 0)
+        fail_msg("client: %s; server: %s; first: %s", client.error, server.error, first.error);
+    PEER_OK(&client, peer_sends(&client, STREAM_CLOSE));
+    PEER_OK(&server, peer_expects(&server, STREAM_CLOSE));
+    PEER_OK(&server, peer_sends(&server, STREAM_CLOSE));
+    PEER_OK(&client, peer_expects(&client, STREAM_CLOSE));
+    peer_close(&client);
+    peer_close(&server);
+    peer_close(&first);
+    SSL_CTX_free(good);
+    run_says(proxy, "connected to b.test:");
+    run_stop(proxy);
+    records_load(&r, b, b->archive);
+    assert_int_equal(records_check(&r), 1);
+    assert_int_equal(records_count(&r, "violation"), 0);
+    assert_true(record_is(records_find(&r, "end"), "verdict", "login"));
+    records_free(&r);
+    net_stop(&n);
+    box_done(b);
+}
+
+#define TEST(name) {#name, name, box_setup, box_teardown, NULL}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_direct_tls), TEST(test_reset_in_tls),
-                                       TEST(test_closed_in_starttls)};
+                                       TEST(test_closed_in_starttls), TEST(test_starttls_again)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,10 +13,7 @@
 #include "records.h"
 #include "run.h"
 
-/* What xmpptap says where it negotiates STARTTLS itself. */
-#define OUR_HELLO                                                                                  \
-    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "                                   \
-    "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='" DOMAIN "'>"
+/* What xmpptap says to a client where it negotiates STARTTLS itself. */
 #define OUR_OFFER                                                                                  \
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "                                   \
     "xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='" DOMAIN                  \
@@ -140,20 +137,44 @@ struct ends {
     struct run *proxy;
 };
 
-static void begin_within(struct ends *e, struct box *b, const char *client_tls,
-                         const char *server_tls, const char *seconds)
+struct wish {
+    const char *client_tls, *server_tls;
+    const char *handshake_s;
+    bool ipv6;
+};
+
+/* False where there is no IPv6. */
+static bool begin_as(struct ends *e, struct box *b, const struct wish *w)
 {
+    const char *host = w->ipv6 ? "[::1]" : "127.0.0.1";
     int port;
 
-    *e = (struct ends){.listener = peer_listen(&port)};
+    *e = (struct ends){.listener = w->ipv6 ? peer_listen6(&port) : peer_listen(&port)};
+    if (e->listener < 0 && w->ipv6)
+        return false;
     assert_true(e->listener >= 0);
     peer_init(&e->client, "client");
     peer_init(&e->server, "server");
     e->client_ctx = pki_client(box_ca_pem(b), 0);
     e->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
-    e->proxy = run_proxy(b, port, "-q", "--secrets", "keep", "--client-tls", client_tls,
-                         "--server-tls", server_tls, "--handshake-timeout", seconds, NULL);
-    PEER_OK(&e->client, peer_connect(&e->client, e->proxy->port));
+    const char *const argv[] = {NULL, "proxy", "-l", box_text(b, "%s:0", host), "-d", b->archive,
+                                "--ca-dir", b->ca, "--upstream-ca", b->upstream_ca, "-q", "--secrets",
+                                "keep", "--client-tls", w->client_tls, "--server-tls", w->server_tls,
+                                "--handshake-timeout", w->handshake_s,
+                                box_text(b, "tcp://%s:%d", host, port), NULL};
+    e->proxy = run_start(b, argv, -1);
+    run_listening(e->proxy);
+    port = e->proxy->port;
+    PEER_OK(&e->client, w->ipv6 ? peer_connect6(&e->client, port) : peer_connect(&e->client, port));
+    return true;
+}
+
+static void begin_within(struct ends *e, struct box *b, const char *client_tls,
+                         const char *server_tls, const char *seconds)
+{
+    const struct wish w = {client_tls, server_tls, seconds, false};
+
+    begin_as(e, b, &w);
 }
 
 static void begin(struct ends *e, struct box *b, const char *client_tls, const char *server_tls)
@@ -193,12 +214,16 @@ static void assert_recorded(struct box *b, bool client_secure, bool server_secur
     records_free(&r);
 }
 
-static void log_in(struct box *b, size_t write_max)
+static void log_in(struct box *b, size_t write_max, bool ipv6)
 {
     const struct row *row = b->row;
+    const struct wish w = {row->client_tls, row->server_tls, "30", ipv6};
     struct ends e;
 
-    begin(&e, b, row->client_tls, row->server_tls);
+    if (!begin_as(&e, b, &w)) {
+        box_done(b);
+        skip();
+    }
     e.client.write_max = e.client.wire_max = e.server.write_max = e.server.wire_max = write_max;
     const struct login_end c = {&e.client, row->client, row->client_secure ? e.client_ctx : NULL};
     const struct login_end s = {&e.server, row->server, row->server_secure ? e.server_ctx : NULL};
@@ -215,12 +240,17 @@ static void log_in(struct box *b, size_t write_max)
 
 static void test_login(void **state)
 {
-    log_in(*state, 0);
+    log_in(*state, 0, false);
+}
+
+static void test_ipv6(void **state)
+{
+    log_in(*state, 0, true);
 }
 
 static void test_bytes(void **state)
 {
-    log_in(*state, 1);
+    log_in(*state, 1, false);
 }
 
 /* ---- what does not go ---- */
@@ -267,6 +297,21 @@ static void test_none_offered(void **state)
     box_done(b);
 }
 
+/* A ClientHello, and no more of TLS. Returns its length. */
+static size_t first_flight(const struct ends *e, const char *name, char *hello, int size)
+{
+    SSL *ssl = SSL_new(e->client_ctx);
+    BIO *out = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, in, out);
+    SSL_set_connect_state(ssl);
+    SSL_set_tlsext_host_name(ssl, name);
+    SSL_do_handshake(ssl);
+    int n = BIO_read(out, hello, size);
+    SSL_free(ssl);
+    assert_true(n > 0);
+    return (size_t)n;
+}
+
 /* The same for a client that has TLS: never in clear behind its back. */
 static void test_no_downgrade(void **state)
 {
@@ -274,18 +319,8 @@ static void test_no_downgrade(void **state)
     struct ends e;
 
     begin(&e, b, "auto", "auto");
-    PEER_OK(&e.client, peer_send(&e.client, "", 0));
-    SSL *ssl = SSL_new(e.client_ctx); /* its first flight only */
-    BIO *out = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
     char hello[4096];
-    SSL_set_bio(ssl, in, out);
-    SSL_set_connect_state(ssl);
-    SSL_set_tlsext_host_name(ssl, DOMAIN);
-    SSL_do_handshake(ssl);
-    int n = BIO_read(out, hello, sizeof hello);
-    assert_true(n > 0);
-    PEER_OK(&e.client, peer_send(&e.client, hello, (size_t)n));
-    SSL_free(ssl);
+    PEER_OK(&e.client, peer_send(&e.client, hello, first_flight(&e, DOMAIN, hello, sizeof hello)));
     PEER_OK(&e.server, peer_accept(&e.server, e.listener));
     PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
     PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
@@ -384,6 +419,123 @@ static void test_silent(void **state)
     box_done(b);
 }
 
+/* --server-tls starttls is not to be talked out of it, for a client in clear neither; and it says
+ * who demands it. */
+static void test_none_where_demanded(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "auto", "starttls");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
+    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
+    PEER_OK(&e.server, peer_expect_end(&e.server));
+    rest_has(&e.client, "xmpptap: the server offers no STARTTLS, which --server-tls starttls demands");
+    end(&e);
+    assert_verdict(b, "no-tls");
+    box_done(b);
+}
+
+/* The server leaves in the middle of xmpptap's own STARTTLS: what it had said is recorded. */
+static void test_server_leaves(void **state)
+{
+    struct box *b = *state;
+    struct records r = {0};
+    struct bytes said = {0};
+    struct ends e;
+
+    begin(&e, b, "off", "auto");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
+    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER "<stream:fea"));
+    peer_close(&e.server);
+    rest_has(&e.client, "<remote-connection-failed ");
+    end(&e);
+    assert_verdict(b, "tls-refused");
+    records_load(&r, b, b->archive);
+    assert_int_equal(records_check(&r), 1);
+    records_bytes(&r, NULL, "s2c", &said);
+    bytes_add(&said, "", 1);
+    assert_string_equal(said.p, SERVER_HEADER "<stream:fea");
+    bytes_free(&said);
+    records_free(&r);
+    box_done(b);
+}
+
+/* A name in A-labels is the TLS way to write it; in a stream it is not (RFC 7622). */
+static void test_idn(void **state)
+{
+    struct box *b = *state;
+    struct bytes heard = {0};
+    char hello[4096];
+    struct ends e;
+
+    begin(&e, b, "auto", "auto");
+    PEER_OK(&e.client, peer_send(&e.client, hello, first_flight(&e, "xn--bcher-kva.example", hello,
+                                                               sizeof hello)));
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    while (!bytes_has(&heard, "'>"))
+        assert_int_equal(peer_some(&e.server, &heard), 0);
+    if (!bytes_has(&heard, " to='b\xc3\xbc" "cher.example'"))
+        fail_msg("the server heard: %.*s", (int)heard.len, heard.p);
+    bytes_free(&heard);
+    end(&e);
+    box_done(b);
+}
+
+/* ---- first bytes that are no more than that ---- */
+
+struct hello_row {
+    const char *name;
+    int bytes;          /* so much of a ClientHello; 0: all */
+    const char *behind; /* then this */
+    bool leaves;
+    const char *reason, *verdict;
+};
+
+static const struct hello_row hellos[] = {
+    {"one byte, then silence", 1, "", false, "timeout", "tls.timeout"},
+    {"half a hello, then silence", 100, "", false, "timeout", "tls.timeout"},
+    {"half a hello, then nobody", 100, "", true, "closed", "tls.client.gave-up"},
+    {"half a hello, then text", 5, "<?xml version='1.0'?>", false, "tls-failed", "tls.client.not-tls"},
+    {"a hello, then text", 0, "GET / HTTP/1.1\r\n\r\n", false, "tls-failed", "tls.client.not-tls"},
+};
+#define HELLOS (sizeof hellos / sizeof *hellos)
+
+static void test_hello(void **state)
+{
+    struct box *b = *state;
+    const struct hello_row *row = b->row;
+    struct records r = {0};
+    struct bytes rest = {0};
+    char hello[4096];
+    struct ends e;
+
+    begin_within(&e, b, "auto", "direct", row->bytes ? "2" : "30");
+    size_t n = first_flight(&e, DOMAIN, hello, sizeof hello);
+    PEER_OK(&e.client, peer_send(&e.client, hello, row->bytes ? (size_t)row->bytes : n));
+    PEER_OK(&e.client, peer_sends(&e.client, row->behind));
+    if (row->leaves)
+        PEER_OK(&e.client, peer_shutdown(&e.client));
+    if (!row->bytes) {
+        PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+        PEER_OK(&e.server, peer_tls_accept(&e.server, e.server_ctx));
+    }
+    PEER_OK(&e.client, peer_rest(&e.client, &rest));
+    bytes_free(&rest);
+    end(&e);
+    records_load(&r, b, b->archive);
+    assert_int_equal(records_check(&r), 1);
+    const char *last = records_find(&r, "end");
+    if (!record_is(last, "reason", row->reason) || !record_is(last, "verdict", row->verdict))
+        fail_msg("not %s, %s: %s", row->reason, row->verdict, last);
+    records_free(&r);
+    box_done(b);
+}
+
 /* A row is one test: its state is the box, which has the row. */
 static int setup_row(void **state)
 {
@@ -402,8 +554,9 @@ int main(void)
     static const struct CMUnitTest others[] = {
         TEST(test_none_offered), TEST(test_no_downgrade), TEST(test_unreachable),
         TEST(test_bad_certificate), TEST(test_required), TEST(test_injected), TEST(test_silent),
+        TEST(test_none_where_demanded), TEST(test_server_leaves), TEST(test_idn),
     };
-    struct CMUnitTest tests[2 * ROWS + sizeof others / sizeof *others];
+    struct CMUnitTest tests[3 * ROWS + HELLOS + sizeof others / sizeof *others];
     size_t n = 0;
 
     for (size_t i = 0; i < ROWS; i++) {
@@ -411,7 +564,12 @@ int main(void)
                                          (void *)(uintptr_t)&rows[i]};
         tests[n++] = (struct CMUnitTest){rows[i].name, test_bytes, setup_row, box_teardown,
                                          (void *)(uintptr_t)&rows[i]};
+        tests[n++] = (struct CMUnitTest){rows[i].name, test_ipv6, setup_row, box_teardown,
+                                         (void *)(uintptr_t)&rows[i]};
     }
+    for (size_t i = 0; i < HELLOS; i++)
+        tests[n++] = (struct CMUnitTest){hellos[i].name, test_hello, setup_row, box_teardown,
+                                         (void *)(uintptr_t)&hellos[i]};
     memcpy(tests + n, others, sizeof others);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
