@@ -323,6 +323,22 @@ static int only_tick(struct sink *sink, int64_t now_us)
     return first;
 }
 
+static int only_flush(struct sink *sink)
+{
+    struct only *o = (struct only *)sink;
+    int first = 0;
+
+    for (struct sink **s = o->inner; *s; s++) {
+        int err = (*s)->flush ? (*s)->flush(*s) : 0;
+
+        if (err && (*s)->error.code)
+            o->sink.error = (*s)->error;
+        if (err && !first)
+            first = err;
+    }
+    return first;
+}
+
 /* A session without an end was cut off: nobody knows whose it would have been. */
 static void pass_cut_off(struct only *o)
 {
@@ -368,6 +384,7 @@ struct sink *only_new(const char *const *patterns, struct sink *const *inner, si
     o->bytes = bytes ? bytes : ONLY_SESSION_BYTES;
     o->sink.event = only_event;
     o->sink.tick = only_tick;
+    o->sink.flush = only_flush;
     o->sink.close = only_close;
     for (; patterns[o->patterns] && o->patterns < ONLY_PATTERNS_MAX; o->patterns++) {
         enum pattern_kind kind = kind_of(patterns[o->patterns]);

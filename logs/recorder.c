@@ -34,13 +34,16 @@ struct recorder {
     int64_t said_us[SINKS_MAX]; /* when a sink's failure was last reported */
 };
 
-/* Made and named by the loop; from then on all but `id` and `lost` is the recorder thread's, which
- * frees it behind its MARK_END. */
+/* Made and named by the loop; from then on all but `id`, `lost` and `given` is the recorder
+ * thread's, which frees it behind its MARK_END. */
 struct tap {
     struct recorder *recorder;
     char id[TAP_ID_MAX];
     uint64_t lost[2];           /* loop: bytes that found no memory */
-    atomic_size_t queued;       /* bytes in the queue */
+    /* Each has one writer, so that an entry costs no locked instruction. What lies in between is in
+     * the queue. */
+    atomic_size_t given;        /* bytes that the loop has pushed */
+    atomic_size_t taken;        /* and that are decoded */
     atomic_bool starved;        /* the loop has stopped reading it */
     struct decoder *decoder;
     struct tally tally;
@@ -102,11 +105,13 @@ static struct entry *push(struct tap *t, enum entry_kind kind, enum dir dir, int
     struct entry *e = queue_push(t->recorder->queue, len);
 
     if (e) {
-        e->kind = kind;
-        e->dir = dir;
+        e->kind = (uint16_t)kind;
+        e->dir = (uint16_t)dir;
         e->time_us = t_us;
         e->owner = t;
-        atomic_fetch_add(&t->queued, len);
+        atomic_store_explicit(
+            &t->given, atomic_load_explicit(&t->given, memory_order_relaxed) + len,
+            memory_order_relaxed);
     }
     return e;
 }
@@ -231,15 +236,23 @@ bool recorder_full(struct recorder *r)
     return true;
 }
 
+/* Either thread. What the other one has just changed is missing from it. */
+static size_t queued(struct tap *t)
+{
+    size_t taken = atomic_load(&t->taken);
+
+    return atomic_load_explicit(&t->given, memory_order_relaxed) - taken;
+}
+
 bool tap_full(struct tap *t)
 {
     size_t limit = t->recorder->options.queue_bytes / 8;
 
-    if (atomic_load(&t->queued) < limit)
+    if (queued(t) < limit)
         return false;
     queue_publish(t->recorder->queue);
     atomic_store(&t->starved, true);
-    if (atomic_load(&t->queued) <= limit / 2 && atomic_exchange(&t->starved, false))
+    if (queued(t) <= limit / 2 && atomic_exchange(&t->starved, false))
         return false; /* see recorder_full() */
     return true;
 }
@@ -313,22 +326,18 @@ static void room(struct recorder *r)
         r->options.room(r->options.room_arg);
 }
 
-static void handle(struct recorder *r, struct entry *e)
+/* `bytes` more of the session are decoded. */
+static void taken(struct recorder *r, struct tap *t, size_t bytes)
 {
-    struct tap *t = e->owner;
-    struct mark m;
-
-    if (atomic_fetch_sub(&t->queued, e->len) - e->len <= r->options.queue_bytes / 16 &&
+    atomic_store(&t->taken, atomic_load_explicit(&t->taken, memory_order_relaxed) + bytes);
+    if (atomic_load(&t->starved) && queued(t) <= r->options.queue_bytes / 16 &&
         atomic_exchange(&t->starved, false))
         room(r);
+}
 
-    if (e->kind == ENTRY_DATA) {
-        if (t->decoder)
-            decoder_data(t->decoder, (enum dir)e->dir, e->time_us, e->payload, e->len);
-        return;
-    }
-    unpack_mark(e, &m);
-    if (m.kind == MARK_SESSION) {
+static void handle_mark(struct recorder *r, struct tap *t, int64_t t_us, const struct mark *m)
+{
+    if (m->kind == MARK_SESSION) {
         tally_init(&t->tally);
         story_init(&t->story);
         t->decoder = decoder_new(t->id, &r->options.decoder, r->reader, on_event, t);
@@ -337,9 +346,52 @@ static void handle(struct recorder *r, struct entry *e)
                     "no memory to record this session; it is relayed unrecorded");
     }
     if (t->decoder)
-        decoder_mark(t->decoder, e->time_us, &m);
-    if (m.kind == MARK_END)
-        tap_free(t);
+        decoder_mark(t->decoder, t_us, m);
+}
+
+/* False: it was the session's last one, and the tap is gone. */
+static bool handle(struct recorder *r, struct entry *e)
+{
+    struct tap *t = e->owner;
+    struct mark m;
+
+    if (e->kind == ENTRY_DATA) {
+        if (t->decoder)
+            decoder_data(t->decoder, (enum dir)e->dir, e->time_us, e->payload, e->len);
+        return true;
+    }
+    unpack_mark(e, &m);
+    handle_mark(r, t, e->time_us, &m);
+    if (m.kind != MARK_END)
+        return true;
+    tap_free(t);
+    return false;
+}
+
+static void work(struct recorder *r, struct block *b)
+{
+    struct tap *t = NULL; /* whose entries these are, one behind the other, so far `bytes` */
+    struct entry *e;
+    size_t at = 0, bytes = 0;
+
+    while ((e = queue_next(b, &at))) {
+        if (t && e->owner != t) {
+            taken(r, t, bytes);
+            bytes = 0;
+        }
+        t = e->owner;
+        bytes += e->len;
+        if (!handle(r, e)) {
+            t = NULL;
+            bytes = 0;
+        }
+    }
+    if (t)
+        taken(r, t, bytes);
+    queue_return(r->queue, b);
+    if (queue_bytes(r->queue) <= r->options.queue_bytes / 2 &&
+        atomic_exchange(&r->starved, false))
+        room(r);
 }
 
 static void tick(struct recorder *r)
@@ -353,17 +405,15 @@ static void tick(struct recorder *r)
     }
 }
 
-static void work(struct recorder *r, struct block *b)
+static void flush(struct recorder *r)
 {
-    for (size_t at = 0; at < b->len;) {
-        struct entry *e = (struct entry *)(void *)(b->bytes + at);
-        at += e->size;
-        handle(r, e);
+    struct sink **sinks = r->options.sinks;
+
+    for (size_t i = 0; sinks[i]; i++) {
+        int err = sinks[i]->flush ? sinks[i]->flush(sinks[i]) : 0;
+        if (err)
+            sink_failed(r, i, err);
     }
-    queue_return(r->queue, b);
-    if (queue_bytes(r->queue) <= r->options.queue_bytes / 2 &&
-        atomic_exchange(&r->starved, false))
-        room(r);
 }
 
 static void *run(void *arg)
@@ -374,8 +424,12 @@ static void *run(void *arg)
     int quiet = 0;
 
     while (!closed) {
-        struct block *b = queue_take(r->queue, quiet < QUIET_TICKS ? TICK_MS : -1, &closed);
+        struct block *b = queue_take(r->queue, 0, &closed);
 
+        if (!b && !closed) {
+            flush(r);
+            b = queue_take(r->queue, quiet < QUIET_TICKS ? TICK_MS : -1, &closed);
+        }
         quiet = b ? 0 : quiet + 1;
         if (b)
             work(r, b);
