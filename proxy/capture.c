@@ -21,16 +21,24 @@ static int failed(const struct error *e)
     return e->code == ERR_USAGE ? 2 : 1;
 }
 
-/* Where the transcript goes. A regular file is written straight and whole; anything else can get
+/* /dev/null: nobody will ever read there. */
+static bool is_nowhere(const struct stat *st)
+{
+    struct stat null;
+
+    return S_ISCHR(st->st_mode) && stat("/dev/null", &null) == 0 && null.st_rdev == st->st_rdev;
+}
+
+/* Where the transcript goes; NULL without an error: nowhere. A regular file is written straight and whole; anything else can get
  * stuck and has its bounded buffer. */
 static struct out *open_output(const struct capture_options *o, bool *terminal, struct error *e)
 {
     int fd = STDOUT_FILENO;
+    bool own = o->output != NULL, regular;
     struct stat st;
-    bool regular;
     struct out *out;
 
-    if (o->output) {
+    if (own) {
         fd = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
         if (fd < 0) {
             error_set(e, ERR_IO, "cannot write %s: %s; give another file with -o", o->output,
@@ -38,24 +46,32 @@ static struct out *open_output(const struct capture_options *o, bool *terminal, 
             return NULL;
         }
     }
-    regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    if (fstat(fd, &st))
+        st = (struct stat){0};
+    if (is_nowhere(&st)) {
+        if (own)
+            close(fd);
+        return NULL;
+    }
+    regular = S_ISREG(st.st_mode);
     *terminal = isatty(fd) && !getenv("NO_COLOR");
-    out = out_new(fd, fd != STDOUT_FILENO, regular ? OUT_WAIT : OUT_BOUNDED, OUT_BUFFER_BYTES);
+    out = out_new(fd, own, regular ? OUT_WAIT : OUT_BOUNDED, OUT_BUFFER_BYTES);
     if (!out)
         error_set(e, ERR_NOMEM, "no memory to start");
     return out;
 }
 
-static struct sink *open_transcript(const struct capture_options *o, struct error *e)
+/* `*s`: NULL where it would go nowhere. */
+static int open_transcript(const struct capture_options *o, struct sink **s, struct error *e)
 {
     struct transcript_options t = {.language = (enum label_language)o->labels,
                                    .verbose = o->verbose};
     struct out *out = open_output(o, &t.colour, e);
-    struct sink *s = out ? transcript_new(out, &t, GOODBYE_MS) : NULL;
 
-    if (out && !s)
+    *s = out ? transcript_new(out, &t, GOODBYE_MS) : NULL;
+    if (out && !*s)
         error_set(e, ERR_NOMEM, "no memory to start");
-    return s;
+    return (int)e->code;
 }
 
 static int find_dirs(const struct capture_options *o, struct capture *cap, char *ca_dir,
@@ -98,11 +114,8 @@ static int open_sinks(const struct capture_options *o, struct capture *cap, stru
             return (int)e->code;
         sinks[n++] = cap->archive;
     }
-    if (!o->quiet) {
-        sinks[n] = open_transcript(o, e);
-        if (!sinks[n])
-            return (int)e->code;
-    }
+    if (!o->quiet && open_transcript(o, &sinks[n], e))
+        return (int)e->code;
     return o->only[0] ? put_only_before(o, sinks, e) : 0;
 }
 
