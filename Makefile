@@ -31,6 +31,8 @@ INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_
                tests/interop/bridge.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
+BENCH_LOAD  := $(filter-out tests/bench/count.c,$(wildcard tests/bench/*.c))
+BENCH_TOOLS := build/release/tests/bench/load build/release/tests/bench/count
 
 # ---- flags ----
 
@@ -66,8 +68,8 @@ jobs   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check interop demo deps docs install uninstall clean asan tsan fuzz format lint help \
-        programs FORCE
+.PHONY: all check interop demo bench bench-deps deps docs install uninstall clean asan tsan fuzz \
+        format lint help programs FORCE
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 all: xmpptap ## build ./xmpptap (the default)
@@ -112,7 +114,8 @@ $$(FUZZ:%=build/$(1)/%): %: %.o $$(FUZZ_SHARED:%.c=build/$(1)/%.o) $$(INNER_$(1)
 	$$(Q)$$(LINK_$(1)) $$(FUZZ_MAIN_$(1)) -o $$@ $$^ $$(PKG_LIBS)
 
 -include $$(patsubst %,build/$(1)/%.d,$$(basename $$(SOURCES) $$(UNIT_SHARED) $$(E2E_SHARED)) \
-           $$(UNIT) $$(E2E) $$(FUZZ) $$(LABELS_MD) tests/fuzz/replay)
+           $$(UNIT) $$(E2E) $$(FUZZ) $$(LABELS_MD) tests/fuzz/replay \
+           $$(basename $$(wildcard tests/bench/*.c)))
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 
@@ -173,6 +176,19 @@ build/release/$(LABELS_MD): build/release/$(LABELS_MD).o
 	$(call say,LD)
 	$(Q)$(LINK_release) -o $@ $^
 
+build/release/tests/bench/load: $(BENCH_LOAD:%.c=build/release/%.o)
+build/release/tests/bench/count: build/release/tests/bench/count.o
+$(BENCH_TOOLS):
+	$(call say,LD)
+	$(Q)$(LINK_release) -o $@ $^ $(PKG_LIBS)
+
+bench: xmpptap $(BENCH_TOOLS) ## measure beside HAProxy and sslsplit (QUICK=1, ROUNDS=5, BENCH=logins,ping...)
+	@/usr/bin/python3 -B tests/bench/run $(if $(QUICK),--quick) $(ROUNDS:%=--rounds %) \
+	    $(BENCH:%=--only %)
+
+bench-deps: ## install what `make bench` measures beside and with
+	@.ci/deps bench
+
 docs: build/release/$(LABELS_MD) ## write docs/labels.md from the label table
 	$(Q)$< >docs/labels.md.new && mv docs/labels.md.new docs/labels.md
 
@@ -225,4 +241,4 @@ TIDY  := $(subst $(empty) $(empty),$(comma),$(strip -* bugprone-* clang-analyzer
          -clang-analyzer-valist.Uninitialized))
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
