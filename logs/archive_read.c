@@ -46,6 +46,8 @@ struct archive_reader {
 
     struct error damage;
     struct json_record record;
+    const char *line; /* the record's */
+    size_t line_bytes;
     struct buf needle;
 };
 
@@ -336,8 +338,28 @@ int archive_reader_next(struct archive_reader *r, const char *session, struct ev
             (session && strcmp(session, r->record.event.session) != 0))
             continue;
         *ev = r->record.event;
+        r->line = line;
+        r->line_bytes = n;
         return 1;
     }
+}
+
+const char *archive_reader_line(const struct archive_reader *r, size_t *n)
+{
+    *n = r->line_bytes;
+    return r->line;
+}
+
+int archive_reader_next_line(struct archive_reader *r, const char **line, size_t *n,
+                             struct error *e)
+{
+    bool last;
+    int rc;
+
+    do
+        rc = next_line(r, line, n, &last, e);
+    while (rc > 0 && blank(*line, *n));
+    return rc;
 }
 
 /* ---- the file ---- */

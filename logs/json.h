@@ -39,6 +39,10 @@ struct json_record {
 int json_event_read(struct json_record *rec, const char *line, size_t n,
                     struct error *e) MUST_CHECK;
 
+/* The session's id in a line that begins as ours do, `*id_bytes` in the line; NULL: only
+ * json_event_read() can tell. (A line may name its session again further on, which is not seen.) */
+const char *json_line_session(const char *line, size_t n, size_t *id_bytes);
+
 /* Frees what the record holds; it can be used again. */
 void json_record_free(struct json_record *rec);
 

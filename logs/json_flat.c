@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "json.h"
+
 #define NUMBER_DIGITS 18 /* that many fit an int64_t, whatever they are */
 
 /* ---- names ---- */
@@ -327,6 +329,34 @@ bool json_flat_line(struct json_flat *flat, const char *line, size_t n,
         return false;
     skip_space(&c);
     return c.p == c.end;
+}
+
+/* ---- a line's session ---- */
+
+/* Passes over `before` and a text without escapes up to its quote. */
+static bool pass_text(struct cursor *c, const char *before, const char **text, size_t *n)
+{
+    const unsigned char *end;
+
+    if (!read_word(c, before))
+        return false;
+    end = memchr(c->p, '"', (size_t)(c->end - c->p));
+    *text = (const char *)c->p;
+    *n = end ? (size_t)(end - c->p) : 0;
+    c->p = end;
+    return end && !memchr(*text, '\\', *n);
+}
+
+const char *json_line_session(const char *line, size_t n, size_t *id_bytes)
+{
+    struct cursor c = {.p = (const unsigned char *)line, .end = (const unsigned char *)line + n};
+    const char *text;
+
+    return pass_text(&c, "{\"v\":1,\"event\":\"", &text, id_bytes) &&
+                   pass_text(&c, "\",\"t\":\"", &text, id_bytes) &&
+                   pass_text(&c, "\",\"session\":\"", &text, id_bytes)
+               ? text
+               : NULL;
 }
 
 /* ---- a tree ---- */
