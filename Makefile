@@ -34,7 +34,9 @@ LABELS_MD   := tests/tools/labels_md
 
 # ---- flags ----
 
-LIBS       := libuv expat openssl zlib jansson libidn2 libcares libidn
+# Where it is found it deflates the archive's members; zlib does otherwise.
+LIBDEFLATE := $(shell pkg-config --exists libdeflate 2>/dev/null && echo libdeflate)
+LIBS       := libuv expat openssl zlib jansson libidn2 libcares libidn $(LIBDEFLATE)
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)
@@ -43,7 +45,8 @@ UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS) $(shell pkg-config --libs libgsasl 2>/dev/
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wswitch-enum -Wvla $(if $(WERROR),-Werror)
 OUR_CFLAGS  := -std=c11 -D_GNU_SOURCE -DXMPPTAP_VERSION='"$(VERSION)"' $(WARNINGS) -O2 -g \
-               -fstack-protector-strong -fPIE -pthread $(PKG_CFLAGS)
+               -fstack-protector-strong -fPIE -pthread $(if $(LIBDEFLATE),-DHAVE_LIBDEFLATE) \
+               $(PKG_CFLAGS)
 OUR_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now
 
 VARIANTS     := release asan tsan fuzz

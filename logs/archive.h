@@ -24,6 +24,7 @@ struct sink *archive_open(const char *dir, int worker, struct error *e);
 struct archive_limits {
     uint64_t file_bytes;
     int64_t file_age_us;
+    bool zlib; /* members are zlib's even where libdeflate is there */
 };
 struct sink *archive_open_limits(const char *dir, int worker, const struct archive_limits *limits,
                                  struct error *e);
