@@ -46,81 +46,49 @@ void store_free(struct store *st)
     }
     free(st->file);
     free(st->session);
-    free(st->slot);
+    ids_free(&st->ids);
     store_init(st);
 }
 
-/* ---- sessions by id: a hash table of indexes, open addressing ---- */
+/* ---- sessions by id ---- */
 
-static uint64_t hash(const char *s, size_t n)
+struct store_session *store_find(const struct store *st, const char *id)
 {
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    size_t i = ids_find(&st->ids, id, strlen(id));
 
-    for (; n > 0; n--, s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
-}
-
-/* The slot of `id`: its index plus 1, or 0 where it would go. */
-static size_t *slot_of(const struct store *st, const char *id, size_t n)
-{
-    size_t i = (size_t)hash(id, n) & (st->slots - 1);
-
-    while (st->slot[i]) {
-        const char *there = st->session[st->slot[i] - 1].id;
-        if (strncmp(there, id, n) == 0 && !there[n])
-            break;
-        i = (i + 1) & (st->slots - 1);
-    }
-    return &st->slot[i];
+    return i == IDS_NONE ? NULL : &st->session[i];
 }
 
 static int grow(struct store *st)
 {
-    size_t n = st->slots ? st->slots : FIRST_SESSIONS;
-    bool old = st->session != NULL;
-    struct store_session *sessions = realloc(st->session, n * sizeof *sessions);
-    size_t *slot;
+    size_t room = st->room ? 2 * st->room : FIRST_SESSIONS;
+    struct store_session *more = realloc(st->session, room * sizeof *more);
 
-    if (!sessions)
+    if (!more)
         return ERR_NOMEM;
-    st->session = sessions;
-    slot = calloc(2 * n, sizeof *slot); /* never more than half full */
-    if (!slot)
-        return ERR_NOMEM;
-    free(st->slot);
-    st->slot = slot;
-    st->slots = 2 * n;
-    for (size_t i = 0; old && i < st->sessions; i++)
-        *slot_of(st, st->session[i].id, strlen(st->session[i].id)) = i + 1;
+    st->session = more;
+    st->room = room;
     return 0;
-}
-
-struct store_session *store_find(const struct store *st, const char *id, size_t n)
-{
-    size_t i = st->slots ? *slot_of(st, id, n) : 0;
-
-    return i ? &st->session[i - 1] : NULL;
 }
 
 static struct store_session *add(struct store *st, const char *id)
 {
     struct store_session *s;
 
-    if ((!st->session || 2 * st->sessions >= st->slots) && grow(st))
+    if (st->sessions == st->room && grow(st))
         return NULL;
     s = &st->session[st->sessions];
     *s = (struct store_session){.id = strdup(id)};
-    if (st->stories && s->id) {
+    if (st->stories)
         s->story = calloc(1, sizeof *s->story);
-        if (s->story)
-            story_init(s->story);
-    }
-    if (!s->id || (st->stories && !s->story)) {
+    if (!s->id || (st->stories && !s->story) || ids_add(&st->ids, s->id, st->sessions)) {
         free(s->id);
+        free(s->story);
         return NULL;
     }
-    *slot_of(st, id, strlen(id)) = ++st->sessions;
+    if (s->story)
+        story_init(s->story);
+    st->sessions++;
     return s;
 }
 
@@ -183,7 +151,7 @@ int store_conclude(struct store_session *s)
 static int note(struct store *st, const struct event *ev, size_t line_bytes,
                 struct store_place at)
 {
-    struct store_session *s = store_find(st, ev->session, strlen(ev->session));
+    struct store_session *s = store_find(st, ev->session);
 
     if (!s) {
         s = add(st, ev->session);

@@ -9,6 +9,7 @@
 
 #include "../decoder/verdict.h"
 #include "event.h"
+#include "ids.h"
 
 #define STORE_WAIT_BYTES (64u << 20)
 
@@ -28,7 +29,6 @@ struct store_session {
     enum error_code code;
     uint64_t stanzas;   /* of both directions, where it ended */
     struct store_place first, last; /* members of its first and last record */
-    struct store_text *text; /* while store_read() keeps its lines, else NULL */
 
     /* From store_conclude() on, where stories are told; "" where nothing is known. */
     bool concluded;
@@ -49,9 +49,8 @@ struct store {
     char **file;        /* paths, in the order of time */
     size_t files;
     struct store_session *session; /* in the order of their beginning */
-    size_t sessions;
-    size_t *slot;       /* hash table: index of the session plus 1, 0: free */
-    size_t slots;
+    size_t sessions, room;
+    struct ids ids;     /* of the sessions: their indexes */
 };
 
 /* Reads `path`, a file or a folder of files. Told to `tell` (one sentence each, reading goes on):
@@ -60,8 +59,7 @@ struct store {
 int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
                struct error *e) MUST_CHECK;
 
-/* The session with this id of `n` bytes, NULL if there is none. */
-struct store_session *store_find(const struct store *st, const char *id, size_t n);
+struct store_session *store_find(const struct store *st, const char *id);
 
 /* What became of it: account, TLS, mechanism and verdict, from all that was scanned. ERR_NOMEM. */
 int store_conclude(struct store_session *s) MUST_CHECK;

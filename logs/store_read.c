@@ -6,7 +6,7 @@
 #include "store.h"
 
 /* The lines of a session whose turn has not come. */
-struct store_text {
+struct text {
     char *p;
     size_t len, cap;
 };
@@ -17,6 +17,8 @@ struct batch {
     const struct store *st;
     struct store_session *const *list;
     size_t count;
+    struct ids ids;    /* of theirs: their indexes in `list` and `text` */
+    struct text *text; /* unused of the first one */
     struct store_place first, last; /* all of theirs lies there */
     size_t waiting;                 /* bytes that will be kept */
     bool ended;                     /* the first one's `end` has come */
@@ -34,28 +36,36 @@ static bool before(struct store_place a, struct store_place b)
     return a.file != b.file ? a.file < b.file : a.member < b.member;
 }
 
+/* May it be read together with those that are gathered? */
+static bool may_join(const struct batch *b, const struct store_session *s)
+{
+    return !before(b->last, s->first) && !before(s->last, b->first) &&
+           s->bytes <= b->st->wait_bytes - b->waiting &&
+           ids_find(&b->ids, s->id, strlen(s->id)) == IDS_NONE; /* it may be asked for twice */
+}
+
 /* Takes as many sessions from the `count` of `list` as overlap and may wait. */
-static void gather(struct batch *b, struct store_session *const *list, size_t count,
-                   struct store_text *text)
+static int gather(struct batch *b, struct store_session *const *list, size_t count)
 {
     b->list = list;
     b->first = list[0]->first;
     b->last = list[0]->last;
     b->waiting = 0;
     b->ended = false;
-    list[0]->text = text;
-    for (b->count = 1; b->count < count; b->count++) {
-        struct store_session *s = list[b->count];
+    ids_clear(&b->ids);
+    for (b->count = 0; b->count < count; b->count++) {
+        const struct store_session *s = list[b->count];
 
-        if (s->text || before(b->last, s->first) || before(s->last, b->first) ||
-            s->bytes > b->st->wait_bytes - b->waiting)
+        if (b->count && !may_join(b, s))
             break;
-        s->text = &text[b->count];
-        *s->text = (struct store_text){.cap = s->bytes};
-        b->waiting += s->bytes;
+        if (ids_add(&b->ids, s->id, b->count))
+            return ERR_NOMEM;
+        b->text[b->count] = (struct text){.cap = b->count ? s->bytes : 0};
+        b->waiting += b->text[b->count].cap;
         b->first = before(s->first, b->first) ? s->first : b->first;
         b->last = before(b->last, s->last) ? s->last : b->last;
     }
+    return 0;
 }
 
 static int make_room(struct batch *b)
@@ -70,8 +80,8 @@ static int make_room(struct batch *b)
             return ERR_NOMEM;
     }
     p = b->room;
-    for (size_t i = 1; i < b->count; p += b->list[i++]->bytes)
-        b->list[i]->text->p = p;
+    for (size_t i = 0; i < b->count; p += b->text[i++].cap)
+        b->text[i].p = p;
     return 0;
 }
 
@@ -85,11 +95,20 @@ static const struct event *read_line(struct batch *b, const char *line, size_t n
                : &b->record.event;
 }
 
+/* Keeps a line, unless it is behind its session's end: there is just room for those up to it. */
+static void keep(struct text *text, const char *line, size_t n)
+{
+    if (n >= text->cap - text->len)
+        return;
+    memcpy(text->p + text->len, line, n);
+    text->len += n;
+    text->p[text->len++] = '\n';
+}
+
 static int take_line(struct batch *b, const char *line, size_t n)
 {
     const struct event *ev = NULL;
-    struct store_session *s;
-    size_t id_bytes;
+    size_t id_bytes, i;
     const char *id = b->st->odd ? NULL : json_line_session(line, n, &id_bytes);
 
     if (!id) {
@@ -99,19 +118,13 @@ static int take_line(struct batch *b, const char *line, size_t n)
         id = ev->session;
         id_bytes = strlen(id);
     }
-    s = store_find(b->st, id, id_bytes);
-    if (!s || !s->text)
+    i = ids_find(&b->ids, id, id_bytes);
+    if (i != 0 && i != IDS_NONE)
+        keep(&b->text[i], line, n);
+    if (i != 0 || b->ended)
         return 0;
-    if (s != b->list[0]) {
-        if (n < s->text->cap - s->text->len) { /* else it is behind its end */
-            memcpy(s->text->p + s->text->len, line, n);
-            s->text->len += n;
-            s->text->p[s->text->len++] = '\n';
-        }
-        return 0;
-    }
-    ev = ev || b->ended ? ev : read_line(b, line, n);
-    if (!ev || b->ended)
+    ev = ev ? ev : read_line(b, line, n);
+    if (!ev)
         return 0;
     b->ended = ev->kind == EVENT_END;
     return b->event(b->arg, ev);
@@ -143,7 +156,7 @@ static int read_file(struct batch *b, size_t file, struct error *e)
 }
 
 /* Gives the events of the lines that were kept of one session. */
-static int give(struct batch *b, const struct store_text *text)
+static int give(struct batch *b, const struct text *text)
 {
     const char *p = text->p, *end = p + text->len;
     const struct event *ev;
@@ -170,9 +183,7 @@ static int read_batch(struct batch *b, struct error *e)
     for (size_t f = b->first.file; f <= b->last.file && !err; f++)
         err = read_file(b, f, e);
     for (size_t i = 1; i < b->count && !err; i++)
-        err = give(b, b->list[i]->text);
-    for (size_t i = 0; i < b->count; i++)
-        b->list[i]->text = NULL;
+        err = give(b, &b->text[i]);
     return err;
 }
 
@@ -180,17 +191,18 @@ int store_read(const struct store *st, struct store_session *const *list, size_t
                int (*event)(void *arg, const struct event *ev), void *arg, struct error *e)
 {
     struct batch b = {.st = st, .event = event, .arg = arg};
-    struct store_text *text = calloc(count + 1, sizeof *text);
     int err = 0;
 
-    if (!text)
-        return error_set(e, ERR_NOMEM, "no memory to read");
+    b.text = calloc(count + 1, sizeof *b.text);
+    if (!b.text)
+        err = error_set(e, ERR_NOMEM, "no memory to read");
     for (size_t i = 0; i < count && !err; i += b.count) {
-        gather(&b, list + i, count - i, text + i);
-        err = read_batch(&b, e);
+        err = gather(&b, list + i, count - i);
+        err = err ? error_set(e, ERR_NOMEM, "no memory to read") : read_batch(&b, e);
     }
     json_record_free(&b.record);
+    ids_free(&b.ids);
     free(b.room);
-    free(text);
+    free(b.text);
     return err;
 }

@@ -81,7 +81,7 @@ static int pick(const struct store *st, int n, char **args, const char *store,
     for (int i = 0; i < n; i++) {
         if (reading_is_path(args[i]))
             continue;
-        list[k] = store_find(st, args[i], strlen(args[i]));
+        list[k] = store_find(st, args[i]);
         if (!list[k++]) {
             fprintf(stderr, "xmpptap: no session %s in %s; `xmpptap list` shows which there are\n",
                     args[i], store);
