@@ -46,6 +46,14 @@ struct archive_reader *archive_reader_open(const char *path, struct error *e);
 int archive_reader_next(struct archive_reader *r, const char *session, struct event *ev,
                         struct error *e);
 
+/* The line of the event given last, without its newline; borrowed as that is. */
+const char *archive_reader_line(const struct archive_reader *r, size_t *n);
+
+/* The same as archive_reader_next() without reading the line: what stands in it may be no record.
+ * A last line without its newline may be torn. */
+int archive_reader_next_line(struct archive_reader *r, const char **line, size_t *n,
+                             struct error *e);
+
 bool archive_reader_torn(const struct archive_reader *r);
 
 /* Where the next event's member begins, and back to it: members are independent. */

@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "../fuzz/lines.h"
+
 /* A line, read back, into `rec`. */
 static void through_json(const struct event *ev, struct buf *line, struct json_record *rec)
 {
@@ -366,6 +368,39 @@ static void test_foreign_lines(void **state)
     json_record_free(&rec);
 }
 
+/* What is read straight into its fields is what jansson makes of it, and is refused where jansson
+ * refuses it: our lines, whole and with any byte, and any two neighbours, changed or left out. */
+static void test_both_ways(void **state)
+{
+    static const char marks[] = "\"\\{}[]:,u0e-. \n\x01\xc3\xed\xa4";
+    char line[2049], why[2048];
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, MIB);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        b.len = 0;
+        assert_int_equal(json_event_write(&b, &samples[i]), 0);
+        if (b.len >= sizeof line)
+            continue;
+        if (!lines_agree(b.p, b.len, why, sizeof why))
+            fail_msg("%s", why);
+        for (size_t at = 0; at < b.len; at++)
+            for (size_t m = 0; m < sizeof marks; m++) {
+                size_t gone = m % 3; /* bytes left out behind it */
+
+                gone = gone < b.len - at ? gone : 0;
+                memcpy(line, b.p, at);
+                line[at] = marks[m];
+                memcpy(line + at + 1, b.p + at + gone, b.len - at - gone);
+                if (b.len - gone + 1 <= sizeof line &&
+                    !lines_agree(line, b.len - gone + 1, why, sizeof why))
+                    fail_msg("%.*s: %s", (int)(b.len - gone + 1), line, why);
+            }
+    }
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -373,7 +408,7 @@ int main(void)
         cmocka_unit_test(test_schema),        cmocka_unit_test(test_awkward_content),
         cmocka_unit_test(test_every_place),   cmocka_unit_test(test_times),
         cmocka_unit_test(test_bad_text),      cmocka_unit_test(test_full_buffer),
-        cmocka_unit_test(test_foreign_lines),
+        cmocka_unit_test(test_foreign_lines), cmocka_unit_test(test_both_ways),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
