@@ -277,13 +277,6 @@ static GENERAL_NAMES *leaf_names(const char *domain, X509 *upstream, char text[L
 
 /* ---- one leaf ---- */
 
-static time_t unix_time(const ASN1_TIME *t)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(t, &tm) ? timegm(&tm) : 0;
-}
-
 static size_t utf8_chars(const char *s)
 {
     size_t n = 0;
@@ -297,8 +290,8 @@ static size_t utf8_chars(const char *s)
 static X509 *new_leaf(struct leaf_cache *c, const char *domain, const GENERAL_NAMES *names,
                       time_t *end)
 {
-    time_t ca_from = unix_time(X509_get0_notBefore(c->ca));
-    time_t ca_to = unix_time(X509_get0_notAfter(c->ca));
+    time_t ca_from = cert_time(X509_get0_notBefore(c->ca));
+    time_t ca_to = cert_time(X509_get0_notAfter(c->ca));
     struct cert_request r = {
         .cn = utf8_chars(domain) <= CERT_CN_MAX ? domain : NULL,
         .names = names,
@@ -327,6 +320,7 @@ SSL_CTX *leaf_bare_context(void)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
     /* Tickets do for resumption; a cache would keep what many clients leave behind. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1); /* a client has one connection, and making one costs */
     if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
         SSL_CTX_free(ctx);
         return NULL;

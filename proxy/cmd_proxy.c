@@ -49,6 +49,8 @@ static const struct option_row rows[] = {
      "taken out always, left as they are, or the proxy logs in for the client (default auto)"},
     {0, "compression", "pass|strip", OPTION_CHOICE, AT(proxy.strip_compression),
      "XEP-0138 in the features: left as it is, or taken out (default pass)"},
+    {0, "no-tls-resumption", NULL, OPTION_FLAG, AT(proxy.full_handshakes),
+     "every TLS handshake in full, with certificates, on both sides"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
      "append TLS secrets of both sides, for Wireshark"},
     {0, "only", "JID|DOMAIN|ADDR", OPTION_STRINGS, AT(only),

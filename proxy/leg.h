@@ -59,8 +59,8 @@ const struct dial_target *leg_dialled(const struct leg *l);
 
 /* What it is connected to was of no use, because of `why` (XEP-0368 §3: its TLS failed): that
  * connection goes, with the layers on it, and what was sent on it; it dials on with the next
- * target, and `up` or `failed` follows. Inside `secured` and `failed`, too. False if no target is
- * left or it was not dialled: nothing has changed. */
+ * target (`why` NULL: with the same), and `up` or `failed` follows. Inside `secured` and `failed`,
+ * too. False if no target is left or it was not dialled: nothing has changed. */
 bool leg_redial(struct leg *l, const char *why);
 
 /* The dial under the leg; NULL unless it was dialled. Borrowed. */

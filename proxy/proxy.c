@@ -139,6 +139,9 @@ static int open_upstream(struct proxy *p, struct error *e)
     if (!p->upstream_tls)
         return (int)e->code;
     client_cert_watch(p->upstream_tls);
+    p->resume = o->full_handshakes ? NULL : resume_new(p->upstream_tls);
+    if (!p->resume && !o->full_handshakes)
+        return error_set(e, ERR_NOMEM, "no memory to start");
     if (!o->client_cert)
         return 0;
     if (identity_use(p->upstream_tls, &client, e))
@@ -228,6 +231,7 @@ void proxy_free(struct proxy *p)
         return;
     close_handles(p);
     uv_run(p->loop, UV_RUN_DEFAULT);
+    resume_free(p->resume);
     SSL_CTX_free(p->upstream_tls);
     SSL_CTX_free(p->server_tls);
     keylog_close(p->keylog);

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "../certs/ca.h"
+#include "../certs/resume.h"
 #include "../logs/recorder.h"
 #include "gate.h"
 #include "address.h"
@@ -49,6 +50,7 @@ struct proxy_options {
     size_t item_bytes, wait_bytes; /* the gate's caps */
     const char *server_cert, *server_key; /* the server's own, shown to clients; or NULL */
     const char *client_cert, *client_key; /* shown to the server when it asks; or NULL */
+    bool full_handshakes;    /* TLS sessions do not go on, on either side */
     const char *keylog;      /* file for TLS secrets, or NULL */
     int channel_binding;     /* enum channel_binding */
     int strip_compression;   /* 1: XEP-0138 is taken out of the features */
@@ -67,6 +69,7 @@ struct proxy {
     struct recorder *recorder;  /* borrowed */
     struct ca *ca;              /* borrowed; NULL with --server-cert */
     SSL_CTX *upstream_tls;      /* owned; NULL for builtin: */
+    struct resume *resume;      /* owned: its sessions; NULL for builtin:, or not wanted */
     SSL_CTX *server_tls;        /* owned: --server-cert; NULL: leaves are forged */
     struct keylog *keylog;      /* owned, or NULL */
     struct resolver *resolver;  /* owned; NULL for builtin: */

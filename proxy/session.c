@@ -345,7 +345,7 @@ static void on_eof(void *arg, struct leg *l)
     if (side == SIDE_SERVER && s->entry.step == ENTRY_SERVER_OPENING) {
         error_set(&e, ERR_REFUSED_TLS, "the server closed the connection before xmpptap's own "
                   "STARTTLS with it was over; look at its log, and is UPSTREAM its port for STARTTLS?");
-        entry_server_failed(s, &e);
+        entry_server_failed(s, &e, false);
     } else if (side == SIDE_CLIENT && s->entry.direct && s->entry.step == ENTRY_FIRST) {
         entry_no_hello(s, ERR_CLOSED, "closed", "the client closed the connection in the middle of "
                        "its ClientHello");
