@@ -127,7 +127,8 @@ ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asa
 # The peers of the end-to-end tests need no watching here, the program does; how connections come
 # to it is nothing to its threads.
 TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/namespaces.py %/balancer.py,$(INTEROP)) \
-    $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill,$(E2E)))
+    $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill \
+    %/test_workers,$(E2E)))
 
 # $(call test,PROGRAMS TO BUILD,STAGES): what did not build is a failed test among the others.
 define test

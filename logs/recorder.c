@@ -11,6 +11,7 @@
 
 #include "message.h"
 #include "queue.h"
+#include "../decoder/sm_holders.h"
 #include "../decoder/verdict.h"
 #include "tally.h"
 
@@ -21,12 +22,17 @@
 
 enum entry_kind { ENTRY_DATA, ENTRY_MARK };
 
+struct recorder_run {
+    char id[9];                 /* this run's part of the sessions' ids */
+    atomic_uint_least64_t sessions;
+    struct sm_holders *streams; /* NULL: nothing is tied across recorders */
+};
+
 struct recorder {
     struct queue *queue;
     struct recorder_options options;
+    struct recorder_run *own_run; /* owned: options.run where nobody else has it */
     pthread_t thread;
-    char run[9];                /* this run's part of the ids */
-    uint64_t sessions;
     atomic_bool starved;        /* the loop has stopped reading */
     /* The recorder's thread only. */
     struct reader *reader;
@@ -168,7 +174,8 @@ struct tap *tap_open(struct recorder *r, int64_t t_us, const struct event_sessio
         return NULL;
     t->recorder = r;
     t->began_us = t_us;
-    snprintf(t->id, sizeof t->id, "%s-%" PRIu64, r->run, ++r->sessions);
+    snprintf(t->id, sizeof t->id, "%s-%" PRIu64, r->options.run->id,
+             (uint64_t)atomic_fetch_add(&r->options.run->sessions, 1) + 1);
     if (!push_mark(t, t_us, &m)) {
         free(t);
         return NULL;
@@ -475,6 +482,32 @@ static void run_id(char id[9])
     id[8] = '\0';
 }
 
+static struct recorder_run *run_new(void)
+{
+    struct recorder_run *run = calloc(1, sizeof *run);
+
+    if (run)
+        run_id(run->id);
+    return run;
+}
+
+struct recorder_run *recorder_run_new(void)
+{
+    struct recorder_run *run = run_new();
+
+    if (run)
+        run->streams = sm_holders_new(); /* without memory nothing is tied */
+    return run;
+}
+
+void recorder_run_free(struct recorder_run *run)
+{
+    if (!run)
+        return;
+    sm_holders_free(run->streams);
+    free(run);
+}
+
 struct recorder *recorder_start(const struct recorder_options *o)
 {
     struct recorder *r = calloc(1, sizeof *r);
@@ -489,11 +522,14 @@ struct recorder *recorder_start(const struct recorder_options *o)
     r->options = *o;
     if (r->options.queue_bytes == 0)
         r->options.queue_bytes = RECORDER_QUEUE_BYTES;
-    run_id(r->run);
     r->queue = queue_new(r->options.queue_bytes);
     r->reader = reader_new();
     r->options.decoder.resumptions = sm_table_new(); /* without memory nothing is tied */
-    if (r->queue && r->reader) {
+    if (r->options.run)
+        sm_table_share(r->options.decoder.resumptions, r->options.run->streams);
+    else
+        r->options.run = r->own_run = run_new();
+    if (r->queue && r->reader && r->options.run) {
         sigfillset(&all); /* signals are the loop's */
         pthread_sigmask(SIG_SETMASK, &all, &old);
         err = pthread_create(&r->thread, NULL, run, r);
@@ -504,6 +540,7 @@ struct recorder *recorder_start(const struct recorder_options *o)
         queue_free(r->queue);
         reader_free(r->reader);
         sm_table_free(r->options.decoder.resumptions);
+        recorder_run_free(r->own_run);
         free(r);
         return NULL;
     }
@@ -523,6 +560,7 @@ int recorder_stop(struct recorder *r)
     queue_free(r->queue);
     reader_free(r->reader);
     sm_table_free(r->options.decoder.resumptions);
+    recorder_run_free(r->own_run);
     free(r);
     return err;
 }

@@ -276,13 +276,43 @@ static int scan_folder(struct store *st, const char *path, void (*tell)(const ch
     return err;
 }
 
+static int by_beginning(const void *a, const void *b)
+{
+    const struct store_session *x = a, *y = b;
+
+    return x->begin_us < y->begin_us ? -1 : x->begin_us > y->begin_us ? 1 : strcmp(x->id, y->id);
+}
+
+/* A folder's sessions, from the one with this index on: files of several workers were read one after
+ * the other, but written at the same time. One worker's are in order already, and left as they
+ * are. */
+static void sort_sessions(struct store *st, size_t from)
+{
+    size_t i = from + 1;
+
+    while (i < st->sessions && st->session[i - 1].begin_us <= st->session[i].begin_us)
+        i++;
+    if (i >= st->sessions)
+        return;
+    qsort(st->session + from, st->sessions - from, sizeof *st->session, by_beginning);
+    memset(st->slot, 0, st->slots * sizeof *st->slot);
+    for (i = 0; i < st->sessions; i++)
+        *slot_of(st, st->session[i].id) = i + 1;
+}
+
 int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
                struct error *e)
 {
+    size_t from = st->sessions;
     struct stat sb;
+    int err;
 
     if (stat(path, &sb))
         return error_set(e, ERR_IO, "cannot read %s: %s; name a file or folder that is there",
                          path, strerror(errno));
-    return S_ISDIR(sb.st_mode) ? scan_folder(st, path, tell, e) : scan_file(st, path, tell, e);
+    if (!S_ISDIR(sb.st_mode))
+        return scan_file(st, path, tell, e);
+    err = scan_folder(st, path, tell, e);
+    sort_sessions(st, from);
+    return err;
 }

@@ -86,6 +86,8 @@ static const struct option_row rows[] = {
      "the longest item that is read before it is sent on, in a login (default 256k)"},
     {0, "only-bytes", "SIZE", OPTION_BYTES, AT(only_bytes),
      "--only: what of a session may wait until it is known whose it is, then it is recorded (default 1m)"},
+    {0, "workers", "N", OPTION_COUNT, AT(workers),
+     "loop threads, each with a recorder and an archive file of its own (default 1)"},
     {0, "queue-bytes", "SIZE", OPTION_BYTES, AT(queue_bytes),
      "what may wait to be recorded (default 32m)"},
     {0}};

@@ -50,6 +50,7 @@ void leg_init(struct leg *l, uv_loop_t *loop, const struct leg_user *user, void 
 /* One of these begins it. Errors: ERR_NOMEM, ERR_IO; the leg is unbegun then. After dialling and
  * serving `up` or `failed` follows. */
 int leg_accept(struct leg *l, uv_stream_t *listener) MUST_CHECK;
+int leg_adopt(struct leg *l, int fd) MUST_CHECK; /* takes a connected socket, on failure too */
 int leg_dial(struct leg *l, const struct dial_options *o) MUST_CHECK;
 struct server_options;
 int leg_serve(struct leg *l, const struct server_options *o) MUST_CHECK;
@@ -127,6 +128,7 @@ void leg_closed(struct leg *l);      /* the bottom is gone */
 
 /* tcp.c, inproc.c, tls.c. Return owned by the leg, NULL without memory (or on failure). */
 struct layer *tcp_accept(struct leg *l, uv_stream_t *listener);
+struct layer *tcp_adopt(struct leg *l, int fd);
 struct layer *tcp_dial(struct leg *l, const struct dial_options *o);
 const struct dial *tcp_dialler(const struct layer *y);   /* NULL: it was accepted */
 bool tcp_redial(struct layer *y, const char *why);

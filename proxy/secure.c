@@ -197,6 +197,13 @@ static int take_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
+void secure_prepare(SSL_CTX *client, void *keylog)
+{
+    SSL_CTX_set_alpn_select_cb(client, choose_alpn, NULL);
+    SSL_CTX_set_tlsext_servername_callback(client, take_name);
+    keylog_watch(keylog, client);
+}
+
 /* What the client is shown: a leaf, or the server's own certificate. Returns a new reference, or
  * NULL with `e` filled. */
 static SSL_CTX *client_context(struct session *s, const char *name, X509 *upstream,
@@ -204,12 +211,8 @@ static SSL_CTX *client_context(struct session *s, const char *name, X509 *upstre
 {
     SSL_CTX *ctx = s->proxy->server_tls;
 
-    if (!ctx) {
-        ctx = ca_leaf_context(s->proxy->ca, name, upstream, e);
-        if (ctx)
-            keylog_watch(s->proxy->keylog, ctx);
-        return ctx;
-    }
+    if (!ctx)
+        return ca_leaf_context(s->proxy->ca, name, upstream, e);
     if (!verify_names(SSL_CTX_get0_certificate(ctx), name))
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "tls-handshake"),
                 "the certificate of --server-cert does not name \"%s\", which the client asked "
@@ -227,10 +230,6 @@ void secure_client(struct session *s, const char *p, size_t n)
     SSL_CTX *ctx = client_context(s, domain(s, name), cert, &e);
     SSL *ssl;
 
-    if (ctx) {
-        SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
-        SSL_CTX_set_tlsext_servername_callback(ctx, take_name);
-    }
     ssl = ctx ? SSL_new(ctx) : NULL;
     X509_free(cert);
     SSL_CTX_free(ctx);
