@@ -286,18 +286,20 @@ static int by_beginning(const void *a, const void *b)
 /* A folder's sessions, from the one with this index on: files of several workers were read one after
  * the other, but written at the same time. One worker's are in order already, and left as they
  * are. */
-static void sort_sessions(struct store *st, size_t from)
+static int sort_sessions(struct store *st, size_t from)
 {
     size_t i = from + 1;
+    int err = 0;
 
     while (i < st->sessions && st->session[i - 1].begin_us <= st->session[i].begin_us)
         i++;
     if (i >= st->sessions)
-        return;
+        return 0;
     qsort(st->session + from, st->sessions - from, sizeof *st->session, by_beginning);
-    memset(st->slot, 0, st->slots * sizeof *st->slot);
-    for (i = 0; i < st->sessions; i++)
-        *slot_of(st, st->session[i].id) = i + 1;
+    ids_clear(&st->ids);
+    for (i = 0; i < st->sessions && !err; i++)
+        err = ids_add(&st->ids, st->session[i].id, i);
+    return err;
 }
 
 int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
@@ -313,6 +315,7 @@ int store_scan(struct store *st, const char *path, void (*tell)(const char *sent
     if (!S_ISDIR(sb.st_mode))
         return scan_file(st, path, tell, e);
     err = scan_folder(st, path, tell, e);
-    sort_sessions(st, from);
+    if (!err && sort_sessions(st, from))
+        err = error_set(e, ERR_NOMEM, "no memory to read %s", path);
     return err;
 }
