@@ -20,6 +20,7 @@ struct way {
     struct reader_stream stream;
     struct inflate *inflate;  /* owned; NULL: the stream is not compressed */
     struct buf item;          /* the unfinished item's bytes */
+    size_t likely;            /* what an item may have: in fewer bytes there is hardly a whole one */
     bool flawed;              /* its beginning has been recorded as a violation */
     bool raw;                 /* no stream any more: all bytes are recorded as a violation */
     bool raw_told;            /* the first of them have been */
@@ -62,6 +63,8 @@ struct decoder *decoder_new(const char *session, const struct decoder_options *o
         return NULL;
     }
     d->reader = reader;
+    if (o->strict)
+        reader_strict(reader);
     d->emit = emit;
     d->arg = arg;
     d->options = *o;
@@ -320,13 +323,30 @@ static bool begins_streams(struct decoder *d, enum dir dir, const struct item *i
     return d->compressed && item_is(it, 0, NS_SASL, "success");
 }
 
+/* An item that is read, and the event of it. */
+static void item_read(struct decoder *d, struct event *ev, const struct item *it)
+{
+    struct meaning_notes notes;
+    size_t n = ev->len;
+
+    if (ev->kind == EVENT_STANZA) {
+        meaning_item(&d->meaning, it, d->n + 1, d->now_us, ev, &notes);
+        d->restarts = begins_streams(d, ev->dir, it);
+    } else if (it) {
+        meaning_header(&d->meaning, it, d->n + 1, d->now_us, ev, &notes);
+    } else {
+        meaning_close(&d->meaning, ev);
+    }
+    emit_wire(d, ev, n);
+    meaning_done(&d->meaning);
+}
+
 static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
 {
     struct event ev = {.kind = what == SCAN_ITEM ? EVENT_STANZA : EVENT_STREAM, .dir = dir,
                        .data = p, .len = n};
     struct reader_stream *st = &d->way[dir].stream;
-    struct meaning_notes notes;
-    const struct item *it;
+    const struct item *it = NULL;
     struct error e = {0};
     int err;
 
@@ -337,24 +357,12 @@ static void item_done(struct decoder *d, enum dir dir, enum scan_what what, cons
         err = reader_item(d->reader, st, p, n, &it, &e);
     else
         err = reader_close(d->reader, st, p, n, &e);
-    if (err == ERR_NOMEM) {
+    if (err == ERR_NOMEM)
         emit_gap(d, dir, n);
-        return;
-    }
-    if (err) {
+    else if (err)
         unreadable(d, dir, what, p, n, &e);
-        return;
-    }
-    if (what == SCAN_CLOSE) {
-        meaning_close(&d->meaning, &ev);
-    } else if (what == SCAN_HEADER) {
-        meaning_header(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
-    } else {
-        meaning_item(&d->meaning, it, d->n + 1, d->now_us, &ev, &notes);
-        d->restarts = begins_streams(d, dir, it);
-    }
-    emit_wire(d, &ev, n);
-    meaning_done(&d->meaning);
+    else
+        item_read(d, &ev, it);
 }
 
 /* ---- bytes ---- */
@@ -397,19 +405,39 @@ static void token_over(struct decoder *d, enum dir dir, enum scan_what what, con
         item_done(d, dir, what, p, n);
     } else {
         keep_bytes(d, dir, p, n);
+        w->likely = w->item.len;
         if (w->item.len)
             item_done(d, dir, what, w->item.p, w->item.len);
         buf_free(&w->item); /* an idle direction holds none */
     }
 }
 
+/* A whole item at the beginning of `p`, which the quick reader takes: nobody need scan it first. */
+static bool item_at_once(struct decoder *d, enum dir dir, const char *p, size_t n, size_t *used)
+{
+    struct way *w = &d->way[dir];
+    struct event ev = {.kind = EVENT_STANZA, .dir = dir, .data = p};
+    const struct item *it;
+
+    if (w->flawed || !reader_next(d->reader, &w->stream, &w->scan, p, n, used, &it))
+        return false;
+    ev.len = *used;
+    w->likely = *used < w->likely ? *used : w->likely;
+    emit_space_first(d);
+    item_read(d, &ev, it);
+    return true;
+}
+
 /* One token, or the part of it that `p` holds; returns the bytes used. */
 static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t n)
 {
     struct way *w = &d->way[dir];
+    enum scan_what what;
     size_t used;
-    enum scan_what what = scan_next(&w->scan, p, n, &used);
 
+    if (n >= w->likely && item_at_once(d, dir, p, n, &used))
+        return used;
+    what = scan_next(&w->scan, p, n, &used);
     if (what == SCAN_SPACE) {
         space_add(d, dir, p, used);
     } else if (what == SCAN_BAD) {

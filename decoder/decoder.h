@@ -20,6 +20,7 @@ struct decoder_options {
     struct scan_limits limits;
     struct inflate_limits inflate; /* ratio 0: the default */
     bool redact;
+    bool strict;          /* expat reads everything (reader.h) */
     struct sm_table *resumptions; /* shared by the thread's decoders, borrowed; NULL: none */
 };
 

@@ -1,11 +1,14 @@
 #include "reader.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <expat.h>
 
+#include "quick.h"
 #include "redact.h"
+#include "scan.h"
 
 #define PARSERS     4            /* warm parsers: 10 KiB each */
 #define PARSER_FED  (1u << 20)   /* expat keeps every name it has met: begin anew after so much */
@@ -24,37 +27,23 @@ struct reader {
     struct parser parser[PARSERS];
     uint64_t uses;
     uint64_t streams;  /* ids given out */
-    struct item item;
-    char arena[ARENA_BYTES];
-    size_t arena_len;
+    bool strict;       /* nothing but expat reads */
+    struct quick_root root; /* of stream `root_of`, borrowed from it */
+    uint64_t root_of;  /* 0: none */
+    const char *root_at; /* its bytes */
+    struct item_build build;
 
     /* One read's state. */
     XML_Parser xml;
     size_t base;          /* expat's index of the item's first byte */
-    unsigned depth;       /* elements open inside the item */
-    unsigned deepest, most; /* elements described: to this depth, so many */
-    int open[READER_DEEP + 1]; /* node index of the open element at each described depth, or -1 */
     unsigned secret_depth; /* depth of the open secret element, 0: none */
     bool quiet;           /* a root tag is fed again: describe nothing */
+    struct reader_stream *naming; /* whose header is read: its declarations go there; else NULL */
     size_t error_at;      /* in the item, after a failure */
     bool restricted;      /* a comment, processing instruction or DTD was met */
 };
 
-/* ---- strings of the item ---- */
-
-static const char *keep(struct reader *r, const char *s, size_t n)
-{
-    char *p = r->arena + r->arena_len;
-
-    if (n + 1 > ARENA_BYTES - r->arena_len) {
-        r->item.partial = r->item.lacks = true;
-        return "";
-    }
-    memcpy(p, s, n);
-    p[n] = '\0';
-    r->arena_len += n + 1;
-    return p;
-}
+/* ---- names ---- */
 
 /* Expat joins namespace and name by it, and refuses a namespace that holds it: it must be a
  * character that no XML has. */
@@ -74,7 +63,7 @@ static void split_name(const char *joined, const char **ns, size_t *ns_len, cons
 
 static void add_secret(struct reader *r, size_t from, size_t to, enum secret_kind kind)
 {
-    struct item *it = &r->item;
+    struct item *it = &r->build.item;
 
     if (from >= to)
         return;
@@ -101,7 +90,7 @@ static bool has_secret_attr(const char *ns, const char *name, const char **attrs
 static void add_secret_attrs(struct reader *r, size_t from, size_t to, const char *ns,
                              const char *name)
 {
-    const char *p = r->item.p;
+    const char *p = r->build.item.p;
     size_t i = from + 1 + strcspn(p + from, " \t\r\n>"); /* behind the element's name */
 
     while (i < to) {
@@ -133,35 +122,28 @@ static void add_secret_attrs(struct reader *r, size_t from, size_t to, const cha
 static void add_node(struct reader *r, const char *joined, const char **attrs, size_t start,
                      size_t inner)
 {
-    struct item *it = &r->item;
-    struct node *node;
+    struct item_build *b = &r->build;
+    struct item *it = &b->item;
+    struct node *node = build_start(b, start, inner);
     const char *ns, *name;
     size_t ns_len;
 
-    for (unsigned d = r->depth; d <= r->deepest; d++)
-        r->open[d] = -1;
-    if (r->depth > r->deepest || it->nodes == r->most) {
-        it->partial = true;
-        it->lacks |= r->depth <= r->deepest;
+    if (!node)
         return;
-    }
     split_name(joined, &ns, &ns_len, &name);
-    node = &it->node[it->nodes];
-    *node = (struct node){.depth = r->depth, .start = start, .inner = inner, .text = ""};
-    node->ns = keep(r, ns, ns_len);
-    node->name = keep(r, name, strlen(name));
+    node->ns = build_keep(b, ns, ns_len);
+    node->name = build_keep(b, name, strlen(name));
     for (; attrs[0]; attrs += 2) {
         if (it->attrs == READER_ATTRS) {
             it->partial = it->lacks = true;
             break;
         }
         it->attr[it->attrs++] = (struct item_attr){
-            .node = it->nodes,
-            .name = keep(r, attrs[0], strlen(attrs[0])),
-            .value = keep(r, attrs[1], strlen(attrs[1])),
+            .node = it->nodes - 1,
+            .name = build_keep(b, attrs[0], strlen(attrs[0])),
+            .value = build_keep(b, attrs[1], strlen(attrs[1])),
         };
     }
-    r->open[r->depth] = (int)it->nodes++;
 }
 
 static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char **attrs)
@@ -174,7 +156,6 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
 
     if (r->quiet)
         return;
-    r->depth++;
     start = (size_t)XML_GetCurrentByteIndex(r->xml) - r->base;
     inner = start + (size_t)XML_GetCurrentByteCount(r->xml);
     add_node(r, joined, attrs, start, inner);
@@ -188,7 +169,7 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
         add_secret_attrs(r, start, inner, ns_copy, name);
     kind = redact_inner(ns_copy, name, attrs);
     if (kind) {
-        r->secret_depth = r->depth;
+        r->secret_depth = r->build.depth;
         add_secret(r, inner, inner + 1, kind); /* its end is known at the end tag */
     }
 }
@@ -196,53 +177,43 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
 static void XMLCALL on_end(void *arg, const XML_Char *joined)
 {
     struct reader *r = arg;
-    size_t at;
+    size_t at, size;
 
     (void)joined;
     if (r->quiet)
         return;
     at = (size_t)XML_GetCurrentByteIndex(r->xml) - r->base;
-    if (r->secret_depth == r->depth) {
-        struct secret_range *last = &r->item.secret[r->item.secrets - 1];
+    if (r->secret_depth == r->build.depth) {
+        struct secret_range *last = &r->build.item.secret[r->build.item.secrets - 1];
         r->secret_depth = 0;
         last->to = at;
         if (last->from >= last->to) /* nothing inside */
-            r->item.secrets--;
+            r->build.item.secrets--;
     }
-    if (r->depth <= r->deepest && r->open[r->depth] >= 0) {
-        struct node *node = &r->item.node[r->open[r->depth]];
-        node->inner_end = at;
-        node->end = at + (size_t)XML_GetCurrentByteCount(r->xml);
-        r->open[r->depth] = -1;
-    }
-    r->depth--;
+    size = (size_t)XML_GetCurrentByteCount(r->xml);
+    build_end(&r->build, at, at + size);
 }
 
 static void XMLCALL on_text(void *arg, const XML_Char *s, int len)
 {
     struct reader *r = arg;
-    struct node *node;
-    size_t n = (size_t)len;
-    bool adjoins;
 
-    if (r->quiet || r->depth > r->deepest || r->depth == 0 || r->open[r->depth] < 0)
+    if (!r->quiet)
+        build_text(&r->build, s, (size_t)len);
+}
+
+static void XMLCALL on_namespace(void *arg, const XML_Char *prefix, const XML_Char *uri)
+{
+    struct reader *r = arg;
+    struct reader_stream *st = r->naming;
+
+    if (!st || st->many)
         return;
-    node = &r->item.node[r->open[r->depth]];
-    if (node->text_cut)
-        return;
-    /* Only text in one run is kept: its NUL must be the arena's last byte. */
-    adjoins = node->text_len && node->text + node->text_len + 1 == r->arena + r->arena_len;
-    if (n > TEXT_BYTES - node->text_len || n + 1 > ARENA_BYTES - r->arena_len ||
-        (node->text_len && !adjoins)) {
-        node->text_cut = r->item.partial = true;
-        return;
-    }
-    if (adjoins)
-        r->arena_len--;
-    else
-        node->text = r->arena + r->arena_len;
-    keep(r, s, n);
-    node->text_len += n;
+    prefix = prefix ? prefix : "";
+    uri = uri ? uri : "";
+    st->many = buf_add(&st->root, prefix, strlen(prefix) + 1) ||
+               buf_add(&st->root, uri, strlen(uri) + 1);
+    st->names = (unsigned)st->root.len;
 }
 
 static void restricted(struct reader *r)
@@ -284,6 +255,7 @@ static void parser_prepare(struct reader *r, struct parser *p)
     XML_SetCommentHandler(p->xml, on_comment);
     XML_SetProcessingInstructionHandler(p->xml, on_pi);
     XML_SetStartDoctypeDeclHandler(p->xml, on_doctype);
+    XML_SetStartNamespaceDeclHandler(p->xml, on_namespace);
 #if XML_MAJOR_VERSION > 2 || (XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION >= 6)
     XML_SetReparseDeferralEnabled(p->xml, XML_FALSE);
 #endif
@@ -362,18 +334,9 @@ static int unfinished(struct reader *r, struct parser *p, struct error *e)
     return err ? err : error_set(e, ERR_NOT_WELL_FORMED, "tags do not end where expected");
 }
 
-static void begin(struct reader *r, const char *p, size_t n)
+static void begin(struct reader *r, const char *p, size_t n, bool deep)
 {
-    struct item *it = &r->item;
-
-    it->p = p;
-    it->len = n;
-    it->nodes = it->attrs = it->secrets = 0;
-    it->partial = it->lacks = false;
-    r->arena_len = 0;
-    r->depth = 0;
-    r->deepest = 4;
-    r->most = READER_NODES;
+    build_begin(&r->build, p, n, deep);
     r->secret_depth = 0;
     r->quiet = false;
 }
@@ -395,9 +358,16 @@ void reader_free(struct reader *r)
     free(r);
 }
 
+void reader_strict(struct reader *r)
+{
+    r->strict = true;
+}
+
 void reader_stream_init(struct reader_stream *st)
 {
-    buf_init(&st->root, ROOT_BYTES);
+    buf_init(&st->root, 3 * ROOT_BYTES);
+    st->names = 0;
+    st->many = false;
     st->id = 0;
 }
 
@@ -407,6 +377,49 @@ void reader_stream_free(struct reader_stream *st)
     reader_stream_init(st);
 }
 
+/* The tag, before the declarations. It lives as long as the session, in no more memory than it
+ * needs. */
+static int keep_root(struct reader_stream *st, const char *tag, size_t n)
+{
+    struct buf *b = &st->root;
+    int err = n > ROOT_BYTES ? ERR_CAP : buf_reserve(b, n);
+    char *p;
+
+    if (err)
+        return err;
+    memmove(b->p + n, b->p, st->names);
+    memcpy(b->p, tag, n);
+    b->len = n;
+    p = realloc(b->p, n + st->names);
+    if (p) {
+        b->p = p;
+        b->cap = n + st->names;
+    }
+    return 0;
+}
+
+static int read_header(struct reader *r, struct reader_stream *st, struct parser *parser,
+                       const char *p, size_t n, struct error *e)
+{
+    struct node *root = &r->build.item.node[0];
+    int err;
+
+    r->naming = st;
+    err = parse(r, parser, p, n, e);
+    r->naming = NULL;
+    if (err)
+        return err;
+    if (r->build.depth != 1 || r->build.item.nodes != 1)
+        return unfinished(r, parser, e);
+    root->end = root->inner_end = root->inner;
+    err = keep_root(st, p + root->start, n - root->start);
+    if (err)
+        return error_set(e, (enum error_code)err, "the stream header is longer than %u bytes",
+                         ROOT_BYTES);
+    st->id = parser->stream = ++r->streams;
+    return 0;
+}
+
 int reader_header(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                   const struct item **item, struct error *e)
 {
@@ -414,37 +427,42 @@ int reader_header(struct reader *r, struct reader_stream *st, const char *p, siz
     int err;
 
     reader_stream_free(st);
-    begin(r, p, n);
+    begin(r, p, n, false);
     if (!parser)
         return error_set(e, ERR_NOMEM, "while a stream header was read");
-    err = parse(r, parser, p, n, e);
-    if (err)
+    err = read_header(r, st, parser, p, n, e);
+    if (err) {
+        reader_stream_free(st);
         return err;
-    if (r->depth != 1 || r->item.nodes != 1)
-        return unfinished(r, parser, e);
-    r->item.node[0].end = r->item.node[0].inner_end = r->item.node[0].inner;
-    err = buf_add(&st->root, p + r->item.node[0].start, n - r->item.node[0].start);
-    if (err)
-        return error_set(e, (enum error_code)err, "the stream header is longer than %u bytes",
-                         ROOT_BYTES);
-    st->id = parser->stream = ++r->streams;
-    *item = &r->item;
+    }
+    *item = &r->build.item;
     return 0;
+}
+
+static int assume_header(struct reader *r, struct reader_stream *st)
+{
+    static const char names[] = "\0jabber:client\0stream\0http://etherx.jabber.org/streams";
+    static const char tag[] = "<stream:stream xmlns='jabber:client' "
+                              "xmlns:stream='http://etherx.jabber.org/streams'>";
+    int err = buf_add(&st->root, names, sizeof names);
+
+    st->names = sizeof names;
+    err = err ? err : keep_root(st, tag, sizeof tag - 1);
+    if (err)
+        reader_stream_free(st);
+    else
+        st->id = ++r->streams;
+    return err;
 }
 
 /* A parser inside the stream's root: a warm one, or one that is shown the root again. */
 static struct parser *parser_inside(struct reader *r, struct reader_stream *st, struct error *e)
 {
-    static const char assumed[] = "<stream:stream xmlns='jabber:client' "
-                                  "xmlns:stream='http://etherx.jabber.org/streams'>";
     struct parser *p;
 
-    if (st->id == 0) {
-        if (buf_str(&st->root, assumed)) {
-            error_set(e, ERR_NOMEM, "while an item was read");
-            return NULL;
-        }
-        st->id = ++r->streams;
+    if (st->id == 0 && assume_header(r, st)) {
+        error_set(e, ERR_NOMEM, "while an item was read");
+        return NULL;
     }
     p = parser_of(r, st->id);
     if (p)
@@ -461,41 +479,91 @@ static struct parser *parser_inside(struct reader *r, struct reader_stream *st, 
     return p;
 }
 
-/* What begin() was told of it: the item, read and described. */
-static int read_begun(struct reader *r, struct parser *parser, const struct item **item,
-                      struct error *e)
+/* What prefixes mean in the stream is in r->root; false: nothing for the quick reader. */
+static bool know_root(struct reader *r, const struct reader_stream *st)
 {
+    const char *at = st->root.p + st->root.len, *end = at + st->names;
+    unsigned n = 0;
+
+    if (r->strict || st->id == 0 || st->many)
+        return false;
+    if (r->root_of == st->id && r->root_at == st->root.p)
+        return true;
+    r->root_of = 0;
+    for (; at < end; n++) {
+        struct quick_name *name = &r->root.name[n];
+
+        if (n == QUICK_ROOT_NAMES)
+            return false;
+        name->prefix = at;
+        name->prefix_len = strlen(at);
+        name->uri = at + name->prefix_len + 1;
+        name->uri_len = strlen(name->uri);
+        at = name->uri + name->uri_len + 1;
+    }
+    r->root.n = n;
+    r->root_of = st->id;
+    r->root_at = st->root.p;
+    return true;
+}
+
+bool reader_next(struct reader *r, struct reader_stream *st, struct scan *s, const char *p,
+                 size_t n, size_t *used, const struct item **item)
+{
+    struct quick_limits limits = {.tag_bytes = s->limits.tag_bytes, .depth = s->limits.depth - 1};
+
+    if (!scan_before_item(s) || s->limits.depth < 2 || !know_root(r, st))
+        return false;
+    n = n < s->limits.item_bytes ? n : s->limits.item_bytes;
+    build_begin(&r->build, p, n, false);
+    *used = quick_read(&r->build, &r->root, &limits, p, n);
+    if (*used == 0)
+        return false;
+    r->build.item.len = *used;
+    scan_skip(s, *used);
+    *item = &r->build.item;
+    return true;
+}
+
+/* The item at r->build, which is begun. */
+static int read_begun(struct reader *r, struct reader_stream *st, bool deep,
+                      const struct item **item, struct error *e)
+{
+    static const struct quick_limits none = {.tag_bytes = SIZE_MAX, .depth = UINT_MAX};
+    const char *p = r->build.item.p;
+    size_t n = r->build.item.len;
+    struct parser *parser;
     int err;
 
+    if (know_root(r, st) && quick_read(&r->build, &r->root, &none, p, n) == n) {
+        *item = &r->build.item;
+        return 0;
+    }
+    parser = parser_inside(r, st, e);
+    begin(r, p, n, deep);
     if (!parser)
         return (int)(e ? e->code : ERR_NOMEM);
-    err = parse(r, parser, r->item.p, r->item.len, e);
+    err = parse(r, parser, p, n, e);
     if (err)
         return err;
-    if (r->depth != 0 || r->item.nodes == 0)
+    if (r->build.depth != 0 || r->build.item.nodes == 0)
         return unfinished(r, parser, e);
-    *item = &r->item;
+    *item = &r->build.item;
     return 0;
 }
 
 int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                 const struct item **item, struct error *e)
 {
-    struct parser *parser = parser_inside(r, st, e);
-
-    begin(r, p, n);
-    return read_begun(r, parser, item, e);
+    begin(r, p, n, false);
+    return read_begun(r, st, false, item, e);
 }
 
 int reader_item_deep(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                      const struct item **item, struct error *e)
 {
-    struct parser *parser = parser_inside(r, st, e);
-
-    begin(r, p, n);
-    r->deepest = READER_DEEP;
-    r->most = READER_DEEP_NODES;
-    return read_begun(r, parser, item, e);
+    begin(r, p, n, true);
+    return read_begun(r, st, true, item, e);
 }
 
 int reader_begun(struct reader *r, struct reader_stream *st, const char *p, size_t n,
@@ -504,7 +572,7 @@ int reader_begun(struct reader *r, struct reader_stream *st, const char *p, size
     struct parser *parser = parser_inside(r, st, e);
     int err;
 
-    begin(r, p, n);
+    begin(r, p, n, false);
     if (!parser)
         return (int)(e ? e->code : ERR_NOMEM);
     err = parse(r, parser, p, n, e);
@@ -518,14 +586,14 @@ int reader_close(struct reader *r, struct reader_stream *st, const char *p, size
     struct parser *parser = parser_inside(r, st, e);
     int err;
 
-    begin(r, p, n);
-    r->depth = 1; /* the root is open, and not described */
-    r->open[1] = -1;
+    begin(r, p, n, false);
+    r->build.depth = 1; /* the root is open, and not described */
+    r->build.open[1] = -1;
     if (!parser)
         return (int)(e ? e->code : ERR_NOMEM);
     err = parse(r, parser, p, n, e);
     parser->stream = 0; /* the document is over */
-    return err || r->depth == 0 ? err : unfinished(r, parser, e);
+    return err || r->build.depth == 0 ? err : unfinished(r, parser, e);
 }
 
 size_t reader_error_at(const struct reader *r)

@@ -1,4 +1,7 @@
-/* reader.h: expat reads one framed item and gives its elements, names and byte ranges.
+/* reader.h: one framed item is read into its elements, names and byte ranges.
+ *
+ * The quick reader (quick.h) takes what it knows to be well-formed, expat reads all the rest; both
+ * give the same items, and every error is expat's.
  *
  * A `reader` is one thread's: it keeps a few warm parsers and one `item`, which each read
  * overwrites. A `stream` is what one direction must remember of its header so that prefixes mean
@@ -67,13 +70,19 @@ struct item {
 };
 
 struct reader;
+struct scan;
 struct reader_stream {
-    struct buf root;      /* the header's root tag */
+    struct buf root;      /* the header's root tag; what it declares is behind `len` */
+    unsigned names;       /* bytes of that: prefix NUL namespace NUL, ... */
+    bool many;            /* there are more than the quick reader takes */
     uint64_t id;          /* ties warm parsers to it; 0: no header yet */
 };
 
 struct reader *reader_new(void); /* returns owned, NULL without memory */
 void reader_free(struct reader *r);
+
+/* From here on expat reads everything. */
+void reader_strict(struct reader *r);
 
 void reader_stream_init(struct reader_stream *st);
 void reader_stream_free(struct reader_stream *st); /* can be used again */
@@ -88,7 +97,13 @@ int reader_header(struct reader *r, struct reader_stream *st, const char *p, siz
 int reader_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                 const struct item **item, struct error *e) MUST_CHECK;
 
-/* The same, and describes more: to depth READER_DEEP, READER_DEEP_NODES elements. For who must see
+/* Reads the item at the beginning of `p`, if all of it is there, `s` stands before it and the quick
+ * reader takes it: `s` is behind its `*used` bytes then. False: nothing was done or said; scan_next()
+ * finds the item's end, and reader_item() reads it. */
+bool reader_next(struct reader *r, struct reader_stream *st, struct scan *s, const char *p,
+                 size_t n, size_t *used, const struct item **item);
+
+/* The same as reader_item(), and describes more: to depth READER_DEEP, READER_DEEP_NODES elements. For who must see
  * all of an item (stream features: XEP-0388 nests FAST's mechanisms at depth 5). */
 int reader_item_deep(struct reader *r, struct reader_stream *st, const char *p, size_t n,
                      const struct item **item, struct error *e) MUST_CHECK;

@@ -80,6 +80,32 @@ static const char *attr_value(const char *const *attrs, const char *name)
     return "";
 }
 
+static bool is_name(const char *row, const char *name, size_t n)
+{
+    return row != ANY && *row == *name && strncmp(row, name, n) == 0 && row[n] == '\0';
+}
+
+bool redact_may_inner(const char *name, size_t n)
+{
+    static const char *const others[] = {"field", "header", "hash"};
+
+    for (size_t i = 0; i < COUNT(inner); i++)
+        if (is_name(inner[i].name, name, n))
+            return true;
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (is_name(others[i], name, n))
+            return true;
+    return false;
+}
+
+bool redact_may_attr(const char *attr, size_t n)
+{
+    for (size_t i = 0; i < COUNT(in_attrs); i++)
+        if (is_name(in_attrs[i].attr, attr, n))
+            return true;
+    return false;
+}
+
 static bool fits(const char *row, const char *name)
 {
     return row == ANY || strcmp(row, name) == 0;

@@ -20,6 +20,11 @@ enum secret_kind redact_inner(const char *ns, const char *name, const char *cons
 /* Is the value of this attribute (name without prefix) of {ns}name a secret? */
 enum secret_kind redact_attr(const char *ns, const char *name, const char *attr);
 
+/* May redact_inner() of an element with this name, and redact_attr() of an attribute with it, be
+ * any but SECRET_NONE? Names without prefix, not NUL-ended. */
+bool redact_may_inner(const char *name, size_t n);
+bool redact_may_attr(const char *attr, size_t n);
+
 /* Learns what the item shows in clear, so that it is masked here and later. */
 void redact_learn(const struct item *it, struct secrets *s);
 

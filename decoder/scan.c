@@ -34,6 +34,17 @@ bool scan_between(const struct scan *s)
     return s->item == 0;
 }
 
+bool scan_before_item(const struct scan *s)
+{
+    return s->item == 0 && s->depth == 1 && s->state == IN_TEXT;
+}
+
+void scan_skip(struct scan *s, size_t n)
+{
+    s->offset += n;
+    s->flaw = ERR_NONE;
+}
+
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';

@@ -56,6 +56,10 @@ void scan_init(struct scan *s, const struct scan_limits *limits);
  * that earlier SCAN_MOREs used). Give the rest again. With n == 0: SCAN_MORE. */
 enum scan_what scan_next(struct scan *s, const char *p, size_t n, size_t *used);
 
+/* At depth 1 between tokens; and over `n` bytes that are one whole item, found by who reads. */
+bool scan_before_item(const struct scan *s);
+void scan_skip(struct scan *s, size_t n);
+
 /* Between tokens: no byte of an unfinished one has been used. */
 bool scan_between(const struct scan *s);
 
