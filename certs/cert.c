@@ -1,7 +1,6 @@
 #include "cert.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -222,12 +221,31 @@ const char *cert_common_name(X509 *x, char *out, size_t size)
     return cert_name(X509_get_subject_name(x), out, size);
 }
 
+/* Every form of it is the same: no letter that has a case, no A-label and none that may look like one
+ * (RFC 5891 §4.2.3.1). */
+static bool is_plain_domain(const char *s)
+{
+    return s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789.-")] == '\0' && !strstr(s, "--");
+}
+
+static const char *copy(const char *domain, char *out, size_t size)
+{
+    size_t n = strnlen(domain, size - 1);
+
+    memcpy(out, domain, n);
+    out[n] = '\0';
+    return out;
+}
+
 const char *cert_a_labels(const char *domain, char *out, size_t size)
 {
     char *a = NULL;
-    bool found = idn2_to_ascii_8z(domain, &a, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK;
+    bool found;
 
-    snprintf(out, size, "%s", found ? a : domain);
+    if (is_plain_domain(domain))
+        return copy(domain, out, size);
+    found = idn2_to_ascii_8z(domain, &a, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK;
+    copy(found ? a : domain, out, size);
     idn2_free(a);
     return out;
 }
@@ -235,12 +253,15 @@ const char *cert_a_labels(const char *domain, char *out, size_t size)
 const char *cert_u_labels(const char *domain, char *out, size_t size)
 {
     char *u = NULL, *back = NULL;
-    /* There and back: punycode can spell what is no domain name at all. */
-    bool found = idn2_to_unicode_8z8z(domain, &u, 0) == IDN2_OK &&
-                 idn2_to_ascii_8z(u, &back, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK &&
-                 strcasecmp(back, domain) == 0;
+    bool found;
 
-    snprintf(out, size, "%s", found ? u : domain);
+    if (is_plain_domain(domain))
+        return copy(domain, out, size);
+    /* There and back: punycode can spell what is no domain name at all. */
+    found = idn2_to_unicode_8z8z(domain, &u, 0) == IDN2_OK &&
+            idn2_to_ascii_8z(u, &back, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) == IDN2_OK &&
+            strcasecmp(back, domain) == 0;
+    copy(found ? u : domain, out, size);
     idn2_free(u);
     idn2_free(back);
     return out;

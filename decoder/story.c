@@ -27,12 +27,20 @@ void story_free(struct story *s)
     story_init(s);
 }
 
+const char *story_find(const struct story *s, const char *key, size_t n)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        const char *k = s->values[i].key;
+
+        if (*k == *key && strncmp(k, key, n) == 0 && k[n] == '\0')
+            return s->values[i].value;
+    }
+    return NULL;
+}
+
 const char *story_get(const struct story *s, const char *key)
 {
-    for (unsigned i = 0; i < s->n; i++)
-        if (strcmp(s->values[i].key, key) == 0)
-            return s->values[i].value;
-    return NULL;
+    return story_find(s, key, strlen(key));
 }
 
 static struct story_value *place(struct story *s, const char *key)

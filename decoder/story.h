@@ -36,6 +36,8 @@ void story_event(struct story *s, const struct event *ev);
 
 /* NULL where nothing is known. Borrowed until the next event. */
 const char *story_get(const struct story *s, const char *key);
+/* The same; `key` has `n` bytes. */
+const char *story_find(const struct story *s, const char *key, size_t n);
 
 /* Makes `key` (which must live as long as the story) known; an empty or NULL value is none. */
 void story_set(struct story *s, const char *key, const char *value);

@@ -1,11 +1,9 @@
 #include "verdict.h"
 
 #include <fnmatch.h>
-#include <stdio.h>
 #include <string.h>
 
 #define TERM_MAX 512
-#define KEY_MAX  64
 
 static const struct verdict_row rows[] = {
 #define FAILED(id, when, sentence)    {id, false, when, sentence},
@@ -17,49 +15,44 @@ static const struct verdict_row rows[] = {
 
 /* ---- does a row hold? ---- */
 
-/* `patterns`: "a|b*", `+` for a space. */
-static bool one_of(const char *patterns, const char *value)
+/* `patterns`: "a|b*", `+` for a space, up to `end`. */
+static bool one_of(const char *patterns, const char *end, const char *value)
 {
     char one[TERM_MAX];
 
-    while (*patterns) {
-        size_t n = strcspn(patterns, "|"), i;
+    for (const char *bar; patterns < end; patterns = bar + 1) {
+        size_t n, i;
 
+        bar = memchr(patterns, '|', (size_t)(end - patterns));
+        bar = bar ? bar : end;
+        n = (size_t)(bar - patterns);
         for (i = 0; i < n && i < sizeof one - 1; i++)
             one[i] = patterns[i] == '+' ? ' ' : patterns[i];
         one[i] = '\0';
         if (fnmatch(one, value, FNM_CASEFOLD) == 0)
             return true;
-        patterns += n + (patterns[n] == '|');
     }
     return false;
 }
 
-static bool term_holds(const struct story *s, const char *term)
+static bool term_holds(const struct story *s, const char *term, size_t n)
 {
     bool without = *term == '!', unlike;
-    const char *eq = strchr(term, '='), *value;
-    char key[KEY_MAX];
-    size_t n;
+    const char *eq = memchr(term, '=', n), *value;
 
     if (!eq)
-        return !story_get(s, term + without) == without;
+        return !story_find(s, term + without, n - without) == without;
     unlike = eq[-1] == '!';
-    n = (size_t)(eq - term) - unlike;
-    snprintf(key, sizeof key, "%.*s", (int)n, term);
-    value = story_get(s, key);
-    return value && one_of(eq + 1, value) != unlike;
+    value = story_find(s, term, (size_t)(eq - term) - unlike);
+    return value && one_of(eq + 1, term + n, value) != unlike;
 }
 
 bool verdict_holds(const struct story *s, const char *when)
 {
-    char term[TERM_MAX];
-
     while (*when) {
         size_t n = strcspn(when, " ");
 
-        snprintf(term, sizeof term, "%.*s", (int)n, when);
-        if (!term_holds(s, term))
+        if (!term_holds(s, when, n))
             return false;
         when += n + strspn(when + n, " ");
     }
@@ -92,15 +85,13 @@ static bool fill(const struct story *s, const char *text, const char *end, struc
 
     while (text < end) {
         const char *open = memchr(text, '{', (size_t)(end - text));
-        char key[KEY_MAX];
         const char *value, *close;
 
         put(w, text, (size_t)((open ? open : end) - text));
         if (!open)
             break;
         close = strchr(open, '}');
-        snprintf(key, sizeof key, "%.*s", (int)(close - open - 1), open + 1);
-        value = story_get(s, key);
+        value = story_find(s, open + 1, (size_t)(close - open - 1));
         known = known && value;
         if (value)
             put(w, value, strlen(value));

@@ -1,6 +1,6 @@
 #include "tally.h"
 
-#include <stdio.h>
+#include "../decoder/hex.h"
 
 void tally_init(struct tally *t)
 {
@@ -47,10 +47,8 @@ static void hex_digest(EVP_MD_CTX *ctx, char out[65])
     unsigned n = 0;
 
     out[0] = '\0';
-    if (!ctx || EVP_DigestFinal_ex(ctx, md, &n) != 1)
-        return;
-    for (unsigned i = 0; i < n && i < 32; i++)
-        snprintf(out + 2 * i, 3, "%02x", md[i]);
+    if (ctx && EVP_DigestFinal_ex(ctx, md, &n) == 1 && n <= 32)
+        hex_write(out, md, n);
 }
 
 static void wire(struct tally *t, const struct event *ev)

@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include "../certs/cert.h"
+#include "../decoder/hex.h"
 #include "client_cert.h"
 
 static void set(char *out, size_t size, const char *s)
@@ -33,9 +34,8 @@ static void server_certificate(struct tls_facts *f, X509 *cert)
     subject(cert, f->cert, sizeof f->cert);
     if (type)
         snprintf(f->cert_key, sizeof f->cert_key, "%s %d", type, EVP_PKEY_get_bits(key));
-    if (cert && X509_digest(cert, EVP_sha256(), md, &n) == 1)
-        for (unsigned i = 0; i < n; i++)
-            snprintf(f->cert_sha256 + 2 * i, 3, "%02x", md[i]);
+    if (cert && X509_digest(cert, EVP_sha256(), md, &n) == 1 && n < sizeof f->cert_sha256 / 2)
+        hex_write(f->cert_sha256, md, n);
 }
 
 /* The first xmppAddr (RFC 6120 §13.7.1.4). */

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include <idn2.h>
 #include <openssl/sha.h>
 
 /* ---- the CA's file ---- */
@@ -428,6 +429,38 @@ static void processes_at_once_agree(void **state)
     munmap(shared, sizeof *shared);
 }
 
+/* ---- forms of a domain ---- */
+
+/* What is written without libidn2 is what that makes of it. */
+static void a_plain_domain_has_one_form(void **state)
+{
+    static const char letters[] = "abcxn019.-.-z";
+    const int flags = IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT;
+    unsigned random = 1;
+
+    (void)state;
+    for (int i = 0; i < 20000; i++) {
+        char domain[128], a_labels[128], u_labels[128], *a = NULL, *u = NULL;
+        unsigned n = (unsigned)i % 100;
+
+        for (unsigned k = 0; k < n; k++) {
+            random = random * 1103515245u + 12345u;
+            domain[k] = letters[(random >> 16) % (sizeof letters - 1)];
+        }
+        domain[n] = '\0';
+        cert_a_labels(domain, a_labels, sizeof a_labels);
+        cert_u_labels(domain, u_labels, sizeof u_labels);
+        if (idn2_to_ascii_8z(domain, &a, flags) == IDN2_OK)
+            assert_string_equal(a_labels, a);
+        else
+            assert_string_equal(a_labels, domain);
+        if (!strstr(domain, "--") && idn2_to_unicode_8z8z(domain, &u, 0) == IDN2_OK)
+            assert_string_equal(u_labels, u);
+        idn2_free(a);
+        idn2_free(u);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +471,7 @@ int main(void)
         TEST(no_folder_is_no_root_folder),
         TEST(threads_at_once_agree),
         TEST(processes_at_once_agree),
+        TEST(a_plain_domain_has_one_form),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
