@@ -16,11 +16,11 @@ struct options {
     unsigned sessions;  // at a time
     unsigned count;     // how often, in all; 0: until the time is over
     double seconds;     // for so long at most
-    double warm_up;     // of it, before anything is counted
     double gap;         // milliseconds between a ping's answer and the next one
     size_t size;        // bytes of a message
     size_t chunk;       // bytes of a write
     bool from_server;   // messages go the other way
+    bool wait;          // stream: says `bound=N` when all are logged in, and waits for a line
 };
 
 // Each runs until it is done; returns the exit status. A client's prints one line `key=value ...`.

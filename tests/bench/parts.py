@@ -52,7 +52,7 @@ def warm(bench, proxy):
     for _ in range(3):
         done = load(bench, proxy, "logins", "--count", 4)
         if done["ok"]:
-            return procs.settled_cpu_s(proxy.sessions)
+            return procs.settled(proxy.sessions)[0]
     raise Failed(f"no login: {done['failure']}")
 
 
@@ -66,7 +66,7 @@ def logins(bench, proxy):
     began = warm(bench, proxy)
     done = load(bench, proxy, "logins", "--sessions", LOGINS_AT_A_TIME,
                 "--seconds", bench.seconds["logins"])
-    cpu_s = procs.settled_cpu_s(proxy.sessions) - began
+    cpu_s = procs.settled(proxy.sessions)[0] - began
     return {"logins_s": done["rate"], "logins_failed": done["failed"],
             "login_max_ms": done["max_ms"], "login_p50_ms": done["p50_ms"],
             "login_cpu_ms": per(1000 * cpu_s, done["ok"] + done["failed"])}
@@ -82,20 +82,28 @@ def counted(bench, proxy, messages):
     return abs(messages - found["messages"]) + found["holes"]
 
 
-def pour(bench, proxy, sessions, *options, seconds=None):
-    """Streams; returns what the load tells, with the CPU time that it cost and what is missing."""
-    began = warm(bench, proxy)
-    seconds = seconds or bench.seconds["stream"]
-    done = load(bench, proxy, "stream", "--sessions", sessions, "--seconds", seconds,
-                "--warm-up", seconds / 3, *options)
+def pour(bench, proxy, sessions, *options):
+    """Streams; returns what the load tells, with the CPU time that it cost and what is missing.
+    The rate is of what has arrived, over the time until the proxy has nothing more to do with it:
+    what it has put aside meanwhile is not done yet."""
+    warm(bench, proxy)
+    child = load_start(bench, proxy, "stream", "--sessions", sessions, "--wait", *options,
+                       stdin=subprocess.PIPE)
+    child.stdout.readline()  # all are logged in, or it has ended
+    cpu_before, _ = procs.settled(proxy.sessions)
+    child.stdin.write("\n")
+    done = load_finish(child, 500)
+    cpu_after, idle_since = procs.settled(proxy.sessions)
+    done["cpu_s"] = cpu_after - cpu_before
+    took_s = max(done["arrived"], idle_since) - done["began"]
+    done["rate"], done["mb_s"] = done["messages"] / took_s, done["bytes"] / took_s / 1e6
+    done["peak_kib"] = procs.peak_kib(proxy.sessions)
     if done["failed"] or done["holes"]:
         failure = (f"{done['failed']:.0f} sessions failed ({done['failure']}), "
                    f"{done['holes']:.0f} holes at the far end")
         if proxy.row.archives or done["holes"]:
             raise Failed(failure)
         bench.note(f"{proxy.row.name}: {failure}")
-    done["cpu_s"] = procs.settled_cpu_s(proxy.sessions) - began
-    done["peak_kib"] = procs.peak_kib(proxy.sessions)
     if proxy.row.archives:
         if not proxy.stop():
             raise Failed("does not end on SIGTERM")
@@ -104,14 +112,14 @@ def pour(bench, proxy, sessions, *options, seconds=None):
 
 
 def stream(bench, proxy):
-    done = pour(bench, proxy, STREAMS, "--size", 300)
+    done = pour(bench, proxy, STREAMS, "--size", 300, "--seconds", bench.seconds["stream"])
     return {"stanzas_s": done["rate"], "stanza_us": per(1e6 * done["cpu_s"], done["messages"]),
             "missing": done.get("missing"), "peak_kib": done["peak_kib"],
             "archived": done["messages"] if "missing" in done else None}
 
 
 def bulk(bench, proxy):
-    done = pour(bench, proxy, STREAMS, "--size", 16384)
+    done = pour(bench, proxy, STREAMS, "--size", 16384, "--seconds", bench.seconds["stream"])
     return {"bulk_mb_s": done["mb_s"], "bulk_missing": done.get("missing"),
             "bulk_us": per(1e6 * done["cpu_s"], done["messages"]),
             "bulk_peak_kib": done["peak_kib"]}
@@ -128,7 +136,8 @@ def ping(bench, proxy):
     finally:
         streamed = load_finish(beside, 180)
     return {"ping_p50": rest["p50_us"], "ping_p99": rest["p99_us"], "busy_p50": busy["p50_us"],
-            "busy_p99": busy["p99_us"], "busy_mb_s": streamed["mb_s"]}
+            "busy_p99": busy["p99_us"],
+            "busy_mb_s": streamed["bytes"] / 1e6 / (streamed["arrived"] - streamed["began"])}
 
 
 def hold(bench, proxy, count, measure):
@@ -137,10 +146,8 @@ def hold(bench, proxy, count, measure):
                        stdin=subprocess.PIPE)
     try:
         said = words(child.stdout.readline() or "held=0 failed=0")
-        procs.settled_cpu_s(proxy.sessions)
+        procs.settled(proxy.sessions)
         figures = measure()
-        child.stdin.close()
-        child.stdin = None
         ended = load_finish(child, 120)
     finally:
         procs.stop(child, 1)
@@ -175,7 +182,7 @@ def login_cost(bench, proxy, prefix):
 
 def held(bench, proxy):
     """A process may open so many descriptors, and a session costs a proxy two of them."""
-    count = min(bench.counts["held"], (bench.fd_limit - 100) // 2)
+    count = min(bench.counts["held"], bench.most_sessions)
     figures = login_cost(bench, proxy, "first")
     before = procs.memory_kib(proxy.sessions)
     during = hold(bench, proxy, count, lambda: dict(
@@ -184,26 +191,27 @@ def held(bench, proxy):
 
 
 def growth(bench, row):
-    """Cost by number of sessions, by size, by number of workers; a list of rows."""
+    """Cost by number of sessions, by size, by number of workers: the same bytes in all of them."""
+    cases = [(count, 300) for count in bench.counts["growth_sessions"]]
+    cases += [(STREAMS, size) for size in bench.counts["growth_sizes"]]
     rows = []
-    seconds = bench.seconds["growth"]
-    cases = [(count, 300) for count in (1, 10, 100, 1000, 10000)]
-    cases += [(STREAMS, size) for size in (100, 1000, 10000, 100000, 1 << 20)]
     for workers in bench.workers():
         for sessions, size in cases:
-            sessions = min(sessions, (bench.fd_limit - 100) // 2)
-            options = ["--workers", str(workers)] if workers > 1 else []
-            with Proxy(row, bench, options) as proxy:
-                try:
-                    done = pour(bench, proxy, sessions, "--size", size, seconds=seconds)
-                except (Failed, TimeoutError, RuntimeError) as failure:
-                    bench.note(f"{row.name}, {sessions} sessions of {size} B: {failure}")
-                    continue
-            rows.append({"workers": workers, "sessions": sessions, "size": size,
-                         "rate": done["rate"], "mb_s": done["mb_s"], "missing": done["missing"],
-                         "peak_mib": done["peak_kib"] / 1024,
-                         "us": per(1e6 * done["cpu_s"], done["messages"])})
+            try:
+                rows.append(grown(bench, row, workers, min(sessions, bench.most_sessions), size))
+            except (Failed, TimeoutError, RuntimeError) as failure:
+                bench.note(f"{row.name}, {sessions} sessions of {size} B: {failure}")
     return {"growth": rows}
+
+
+def grown(bench, row, workers, sessions, size):
+    options = ["--workers", str(workers)] if workers > 1 else []
+    count = max(bench.counts["growth_mib"] * (1 << 20) // size // sessions, 1)
+    with Proxy(row, bench, options) as proxy:
+        done = pour(bench, proxy, sessions, "--size", size, "--count", count, "--seconds", 300)
+    return {"workers": workers, "sessions": sessions, "size": size, "rate": done["rate"],
+            "mb_s": done["mb_s"], "missing": done["missing"], "peak_mib": done["peak_kib"] / 1024,
+            "us": per(1e6 * done["cpu_s"], done["messages"])}
 
 
 def timed(command, limit_s, **how):
@@ -281,7 +289,7 @@ def show(bench, row):
         count = bench.counts["show_mib"] * (1 << 20) // line_bytes // STREAMS
         load(bench, proxy, "stream", "--sessions", STREAMS, "--size", size, "--count", count,
              "--seconds", 300, limit_s=320)
-        procs.settled_cpu_s(proxy.sessions)
+        procs.settled(proxy.sessions)
         proxy.stop()
         files = sorted(pathlib.Path(proxy.folder, "archive").glob("*.jsonl.gz"))
         if not files:

@@ -80,9 +80,6 @@ class Proxy:
         path = self.folder / "stderr"
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
-    def cpu_s(self):
-        return procs.cpu_s(self.sessions)
-
     @property
     def sessions(self):
         return [child.pid for child in self.children]
@@ -104,7 +101,7 @@ def start_haproxy(proxy):
     config = proxy.folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=proxy.port, pki=proxy.bench.pki, domain=DOMAIN,
                                      upstream=proxy.upstream,
-                                     maxconn=(proxy.bench.fd_limit - 100) // 2))
+                                     maxconn=proxy.bench.most_sessions))
     proxy.run(proxy.bench.haproxy, "-db", "-f", config, stderr=open(proxy.folder / "stderr", "w"))
 
 

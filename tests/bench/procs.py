@@ -82,23 +82,23 @@ def members(sessions):
     return found
 
 
-def cpu_s(sessions):
-    """CPU time of every process of these sessions, and of those that they have reaped."""
-    stats = filter(None, map(_stat, members(sessions)))
-    return sum(sum(map(int, stat[11:15])) for stat in stats) * TICK_S
+def cpu_s(pids):
+    """CPU time of these processes, and of those that they have reaped."""
+    return sum(sum(map(int, stat[11:15])) for stat in filter(None, map(_stat, pids))) * TICK_S
 
 
-def settled_cpu_s(sessions, limit_s=60):
-    """The same, once they have nothing more to do."""
-    deadline = time.monotonic() + limit_s
-    before = cpu_s(sessions)
-    while time.monotonic() < deadline:
-        time.sleep(0.2)
-        now = cpu_s(sessions)
-        if now - before < 2 * TICK_S:
-            return now
-        before = now
-    return before
+def settled(sessions, limit_s=120):
+    """Waits until they have nothing more to do; returns their CPU time, and when that was."""
+    pids = members(sessions)
+    busy = now = time.monotonic()
+    before, deadline = cpu_s(pids), now + limit_s
+    while now - busy < 0.3 and now < deadline:
+        time.sleep(0.03)
+        after, now = cpu_s(pids), time.monotonic()
+        if after - before > TICK_S / 2:
+            busy = now
+        before = after
+    return before, busy
 
 
 def _kib(pid, file, name):

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOGIN_LIMIT_US = 60000000, CLOSE_LIMIT_US = 120000000 };
+enum { LOGIN_LIMIT_US = 240000000, CLOSE_LIMIT_US = 120000000 };
 
 struct stream {
     struct client client;
@@ -175,32 +175,40 @@ static void stop(struct stream *streams)
     }
 }
 
-static void report(struct counts first, struct counts warm, struct counts last, struct counts all)
+// `began` and `arrived` are of CLOCK_MONOTONIC: whoever watches the proxy meanwhile can compare.
+static void report(const struct counts *began, const struct counts *arrived)
 {
-    double seconds = (double)(last.at_us - warm.at_us) / 1e6;
-    double rate = (double)(last.messages - warm.messages) / seconds;
+    double seconds = (double)(arrived->at_us - began->at_us) / 1e6;
+    unsigned long long messages = arrived->messages - began->messages;
 
-    printf("rate=%.1f mb_s=%.3f messages=%llu holes=%llu failed=%u seconds=%.4f failure=%s\n", rate,
-           (double)(last.bytes - warm.bytes) / 1e6 / seconds, all.messages - first.messages,
-           all.holes - first.holes, run.failed, (double)(all.at_us - first.at_us) / 1e6,
+    printf("messages=%llu bytes=%llu holes=%llu failed=%u rate=%.1f began=%.6f arrived=%.6f "
+           "failure=%s\n",
+           messages, arrived->bytes - began->bytes, arrived->holes - began->holes,
+           run.failed + run.options->sessions - run.over, (double)messages / seconds,
+           (double)began->at_us / 1e6, (double)arrived->at_us / 1e6,
            run.failure ? run.failure : "none");
 }
 
 static int measure(struct stream *streams)
 {
     const struct options *options = run.options;
-    struct counts first, warm, last;
+    struct counts began, arrived;
+    char byte;
 
-    first = ask();
+    if (options->wait) {
+        printf("bound=%u\n", run.bound);
+        fflush(stdout);
+        if (read(STDIN_FILENO, &byte, 1) < 1)
+            return 1;
+    }
+    began = ask();
     for (unsigned i = 0; i < options->sessions; i++)
         ask_use(&streams[i].client);
-    turn_until(first.at_us + (int64_t)(options->warm_up * 1e6));
-    warm = options->count ? first : ask();
-    turn_until(first.at_us + (int64_t)(options->seconds * 1e6));
-    last = ask();
+    turn_until(began.at_us + (int64_t)(options->seconds * 1e6));
     stop(streams);
     turn_until(now_us() + CLOSE_LIMIT_US);
-    report(first, warm, last, ask());
+    arrived = ask();
+    report(&began, &arrived);
     return run.over == options->sessions && run.failed == 0 ? 0 : 1;
 }
 
