@@ -8,9 +8,11 @@
 
 #include "../decoder/buf.h"
 #include "out.h"
+#include "plain.h"
 #include "xml_lines.h"
 
-#define LINE_MAX_BYTES 8192
+#define LINE_MAX_BYTES   8192
+#define LINE_USUAL_BYTES 512
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct out *out;
@@ -44,17 +46,14 @@ void message_stop(int wait_ms)
         out_close(o, wait_ms);
 }
 
-/* A value in quotes where it needs them; nothing in it can end the line or reach the terminal. */
-static int add_value(struct buf *b, const char *s, bool quoted)
+/* `s` without what could end the line or reach the terminal, and with what a quoted value escapes. */
+static int add_escaped(struct buf *b, const char *s, size_t n)
 {
     struct buf harmless;
     int err;
 
     buf_init(&harmless, LINE_MAX_BYTES);
-    err = xml_lines_inline(&harmless, s, strlen(s));
-    quoted = quoted || strpbrk(s, " \"=\\");
-    if (!err && quoted)
-        err = buf_str(b, "\"");
+    err = xml_lines_inline(&harmless, s, n);
     for (size_t i = 0; i < harmless.len && !err; i++) {
         if (strchr("\"\\", harmless.p[i]))
             err = buf_str(b, "\\");
@@ -62,7 +61,32 @@ static int add_value(struct buf *b, const char *s, bool quoted)
             err = buf_add(b, harmless.p + i, 1);
     }
     buf_free(&harmless);
+    return err;
+}
+
+/* A value in quotes where it needs them. */
+static int add_value(struct buf *b, const char *s, bool quoted)
+{
+    size_t n = strlen(s);
+    int err = 0;
+
+    quoted = quoted || strpbrk(s, " \"=\\");
+    if (quoted)
+        err = buf_str(b, "\"");
+    if (!err)
+        err = plain_run(s, n, PLAIN_JSON) == n ? buf_add(b, s, n) : add_escaped(b, s, n);
     return err || !quoted ? err : buf_str(b, "\"");
+}
+
+static int add_pair(struct buf *b, const char *name, const char *value)
+{
+    int err = buf_str(b, " ");
+
+    if (!err)
+        err = buf_str(b, name);
+    if (!err)
+        err = buf_str(b, "=");
+    return err ? err : add_value(b, value, false);
 }
 
 static void write_line(const struct buf *b)
@@ -96,14 +120,14 @@ void message(enum message_level level, const char *const *pairs, const char *fmt
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     buf_init(&b, LINE_MAX_BYTES);
-    err = buf_printf(&b, "level=%s", level_names[level]);
-    for (; pairs && pairs[0] && !err; pairs += 2) {
-        if (!pairs[1] || !*pairs[1])
-            continue;
-        err = buf_printf(&b, " %s=", pairs[0]);
-        if (!err)
-            err = add_value(&b, pairs[1], false);
-    }
+    err = buf_reserve(&b, LINE_USUAL_BYTES);
+    if (!err)
+        err = buf_str(&b, "level=");
+    if (!err)
+        err = buf_str(&b, level_names[level]);
+    for (; pairs && pairs[0] && !err; pairs += 2)
+        if (pairs[1] && *pairs[1])
+            err = add_pair(&b, pairs[0], pairs[1]);
     if (!err)
         err = buf_str(&b, " msg=");
     if (!err)

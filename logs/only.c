@@ -9,8 +9,8 @@
 #include "../decoder/story.h"
 #include "json.h"
 #include "message.h"
+#include "session_map.h"
 
-#define BUCKETS 256
 #define JID_BYTES 3072 /* RFC 7622 section 3.1 */
 
 enum pattern_kind { PATTERN_JID, PATTERN_DOMAIN, PATTERN_ADDRESS };
@@ -22,8 +22,7 @@ struct pattern {
 
 /* Between its `session` and its `end`. */
 struct held {
-    struct held *next;  /* in its bucket */
-    char *id;           /* owned */
+    struct session_key key; /* first */
     enum { WAITS, RECORDED, LEFT_OUT } state;
     struct story story; /* while it waits; so is the next */
     struct buf lines;
@@ -36,7 +35,7 @@ struct only {
     struct pattern pattern[ONLY_PATTERNS_MAX];
     unsigned patterns;
     bool accounts, domains; /* some pattern is one */
-    struct held *held[BUCKETS];
+    struct session_map held;
     size_t waiting;         /* bytes of all that waits */
     uint64_t left_out;      /* sessions */
 };
@@ -157,40 +156,16 @@ static bool is_hopeless(const struct only *o, const struct held *h, const struct
 
 /* ---- what waits ---- */
 
-static struct held **bucket(struct only *o, const char *id)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (; *id; id++)
-        hash = (hash ^ (unsigned char)*id) * 16777619u;
-    return &o->held[hash % BUCKETS];
-}
-
-static struct held *held_get(struct only *o, const char *id)
-{
-    struct held *h = *bucket(o, id);
-
-    while (h && strcmp(h->id, id) != 0)
-        h = h->next;
-    return h;
-}
-
 /* NULL without memory. */
 static struct held *held_new(struct only *o, const char *id)
 {
-    struct held *h = calloc(1, sizeof *h), **at = bucket(o, id);
+    struct held *h = session_map_add(&o->held, id, sizeof *h);
 
     if (!h)
         return NULL;
-    h->id = strdup(id);
-    if (!h->id) {
-        free(h);
-        return NULL;
-    }
     story_init(&h->story);
     buf_init(&h->lines, o->bytes);
-    h->next = *at;
-    return *at = h;
+    return h;
 }
 
 static void settle(struct only *o, struct held *h, int state)
@@ -200,17 +175,6 @@ static void settle(struct only *o, struct held *h, int state)
     h->state = state;
     buf_free(&h->lines);
     story_free(&h->story);
-}
-
-static void held_drop(struct only *o, struct held *h)
-{
-    struct held **at = bucket(o, h->id);
-
-    while (*at != h)
-        at = &(*at)->next;
-    *at = h->next;
-    free(h->id);
-    free(h);
 }
 
 static int hold(struct only *o, struct held *h, const struct event *ev)
@@ -280,7 +244,7 @@ static int wait_on(struct only *o, struct held *h, const struct event *ev)
     }
     if (hold(o, h, ev) == 0)
         return 0;
-    message(LEVEL_WARN, PAIRS("session", h->id),
+    message(LEVEL_WARN, PAIRS("session", h->key.id),
             "nobody has told yet whose session this is, and too much of it waits for that (--only); "
             "it is recorded, whosever it is");
     first = pass_held(o, h);
@@ -292,7 +256,7 @@ static int only_event(struct sink *sink, const struct event *ev)
 {
     struct only *o = (struct only *)sink;
     struct held *h = ev->kind == EVENT_SESSION ? held_new(o, ev->session)
-                                               : held_get(o, ev->session);
+                                               : session_map_get(&o->held, ev->session);
     int err = 0;
 
     if (!h)
@@ -302,7 +266,7 @@ static int only_event(struct sink *sink, const struct event *ev)
     else if (h->state == RECORDED)
         err = pass(o, ev);
     if (ev->kind == EVENT_END)
-        held_drop(o, h);
+        session_map_drop(&o->held, &h->key);
     return err;
 }
 
@@ -341,16 +305,15 @@ static int only_flush(struct sink *sink)
 /* A session without an end was cut off: nobody knows whose it would have been. */
 static void pass_cut_off(struct only *o)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        while (o->held[i]) {
-            struct held *h = o->held[i];
+    for (size_t i = 0; i < o->held.buckets; i++)
+        while (o->held.bucket[i]) {
+            struct held *h = (struct held *)(void *)o->held.bucket[i];
 
             if (h->state == WAITS && pass_held(o, h))
                 o->sink.error.code = o->sink.error.code ? o->sink.error.code : ERR_IO;
-            o->held[i] = h->next;
-            free(h->id);
-            free(h);
+            session_map_drop(&o->held, &h->key);
         }
+    session_map_free(&o->held);
 }
 
 static int only_close(struct sink *sink)

@@ -6,18 +6,17 @@
 
 #include "../decoder/buf.h"
 #include "notes.h"
+#include "session_map.h"
 #include "text.h"
 #include "xml_lines.h"
 
 #define TEXT_MAX  (256u << 20) /* one event's text; what would take more is not shown */
 #define TITLE_MAX (64u << 10)
-#define BUCKETS   1024
 #define LABEL_MAX 64
 
 /* What a session's next section depends on. */
 struct session {
-    struct session *next; /* in its bucket */
-    char *id;
+    struct session_key key; /* first */
     char *title;  /* what the `#==` line says behind the id; NULL: nothing */
     bool secrets; /* they were kept */
     bool printed; /* `dir`, `header` and `label` tell of its item printed last */
@@ -49,57 +48,30 @@ struct transcript {
     uint64_t lost_items, lost_notes;
     /* The smallest item that was refused, and the room that there was; 0: none. */
     size_t refused_bytes, refused_room;
-    struct session *sessions[BUCKETS];
+    struct session_map sessions;
 };
 
 /* ---- sessions ---- */
 
-static struct session **bucket(struct transcript *t, const char *id)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (; *id; id++)
-        hash = (hash ^ (unsigned char)*id) * 16777619u;
-    return &t->sessions[hash % BUCKETS];
-}
-
 /* The session with this id, new if there is none; NULL without memory. */
 static struct session *session_get(struct transcript *t, const char *id)
 {
-    struct session **at, *s;
+    struct session *s;
 
-    if (t->page.on && strcmp(t->page.on->id, id) == 0)
+    if (t->page.on && strcmp(t->page.on->key.id, id) == 0)
         return t->page.on;
-    at = bucket(t, id);
-    for (s = *at; s; s = s->next)
-        if (strcmp(s->id, id) == 0)
-            return s;
-    s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    s->id = strdup(id);
-    if (!s->id) {
-        free(s);
-        return NULL;
-    }
-    s->next = *at;
-    return *at = s;
+    s = session_map_get(&t->sessions, id);
+    return s ? s : session_map_add(&t->sessions, id, sizeof *s);
 }
 
 static void session_drop(struct transcript *t, struct session *s)
 {
-    struct session **at = bucket(t, s->id);
-
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
     if (t->page.on == s)
         t->page.on = NULL;
     if (t->page.item_of == s)
         t->page.item_of = NULL;
-    free(s->id);
     free(s->title);
-    free(s);
+    session_map_drop(&t->sessions, &s->key);
 }
 
 /* Without memory the session's line says only its id. */
@@ -176,7 +148,7 @@ static void turn_to(struct transcript *t, struct session *s)
         begin_block(t, BLOCK_SESSION, false);
         text_begin(&t->text, TEXT_SESSION);
         text_put(&t->text, "session ");
-        text_captured(&t->text, s->id);
+        text_captured(&t->text, s->key.id);
         text_captured(&t->text, s->title);
         text_end(&t->text);
     }
@@ -442,11 +414,11 @@ static int transcript_close(struct sink *sink)
     struct transcript *t = (struct transcript *)sink;
     int err = transcript_tick(sink, 0);
 
-    for (size_t i = 0; i < BUCKETS; i++) {
-        while (t->sessions[i]) { /* those without an end */
-            struct session *s = t->sessions[i];
+    for (size_t i = 0; i < t->sessions.buckets; i++) {
+        while (t->sessions.bucket[i]) { /* those without an end */
+            struct session *s = (struct session *)(void *)t->sessions.bucket[i];
             struct page before = t->page;
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): session_drop() unlinks what it frees */
+
             if (!err && (s->unshown[0] || s->unshown[1])) {
                 turn_to(t, s);
                 err = write_text(t, s, &before) == ERR_IO ? ERR_IO : 0;
@@ -458,6 +430,7 @@ static int transcript_close(struct sink *sink)
         err = transcript_flush(sink);
     out_close(t->out, t->close_wait_ms);
     text_free(&t->text);
+    session_map_free(&t->sessions);
     free(t);
     return err;
 }
