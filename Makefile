@@ -31,10 +31,14 @@ INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_
                tests/interop/bridge.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
+BENCH_LOAD  := $(filter-out tests/bench/count.c,$(wildcard tests/bench/*.c))
+BENCH_TOOLS := build/release/tests/bench/load build/release/tests/bench/count
 
 # ---- flags ----
 
-LIBS       := libuv expat openssl zlib jansson libidn2 libcares libidn
+# Where it is found it deflates the archive's members; zlib does otherwise.
+LIBDEFLATE := $(shell pkg-config --exists libdeflate 2>/dev/null && echo libdeflate)
+LIBS       := libuv expat openssl zlib jansson libidn2 libcares libidn $(LIBDEFLATE)
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS) 2>/dev/null)
 E2E_LIBS   := $(shell pkg-config --libs openssl cmocka 2>/dev/null)
@@ -43,7 +47,8 @@ UNIT_LIBS  := $(PKG_LIBS) $(E2E_LIBS) $(shell pkg-config --libs libgsasl 2>/dev/
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
             -Wswitch-enum -Wvla $(if $(WERROR),-Werror)
 OUR_CFLAGS  := -std=c11 -D_GNU_SOURCE -DXMPPTAP_VERSION='"$(VERSION)"' $(WARNINGS) -O2 -g \
-               -fstack-protector-strong -fPIE -pthread $(PKG_CFLAGS)
+               -fstack-protector-strong -fPIE -pthread $(if $(LIBDEFLATE),-DHAVE_LIBDEFLATE) \
+               $(PKG_CFLAGS)
 OUR_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now
 
 VARIANTS     := release asan tsan fuzz
@@ -63,8 +68,8 @@ jobs   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check interop demo deps docs install uninstall clean asan tsan fuzz format lint help \
-        programs FORCE
+.PHONY: all check interop demo bench bench-deps deps docs install uninstall clean asan tsan fuzz \
+        format lint help programs FORCE
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 all: xmpptap ## build ./xmpptap (the default)
@@ -109,7 +114,8 @@ $$(FUZZ:%=build/$(1)/%): %: %.o $$(FUZZ_SHARED:%.c=build/$(1)/%.o) $$(INNER_$(1)
 	$$(Q)$$(LINK_$(1)) $$(FUZZ_MAIN_$(1)) -o $$@ $$^ $$(PKG_LIBS)
 
 -include $$(patsubst %,build/$(1)/%.d,$$(basename $$(SOURCES) $$(UNIT_SHARED) $$(E2E_SHARED)) \
-           $$(UNIT) $$(E2E) $$(FUZZ) $$(LABELS_MD) tests/fuzz/replay)
+           $$(UNIT) $$(E2E) $$(FUZZ) $$(LABELS_MD) tests/fuzz/replay \
+           $$(basename $$(wildcard tests/bench/*.c)))
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 
@@ -121,7 +127,8 @@ ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asa
 # The peers of the end-to-end tests need no watching here, the program does; how connections come
 # to it is nothing to its threads.
 TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/namespaces.py %/balancer.py,$(INTEROP)) \
-    $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill,$(E2E)))
+    $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill \
+    %/test_workers,$(E2E)))
 
 # $(call test,PROGRAMS TO BUILD,STAGES): what did not build is a failed test among the others.
 define test
@@ -169,6 +176,19 @@ $(XMPPJS): tests/interop/package.json
 build/release/$(LABELS_MD): build/release/$(LABELS_MD).o
 	$(call say,LD)
 	$(Q)$(LINK_release) -o $@ $^
+
+build/release/tests/bench/load: $(BENCH_LOAD:%.c=build/release/%.o)
+build/release/tests/bench/count: build/release/tests/bench/count.o
+$(BENCH_TOOLS):
+	$(call say,LD)
+	$(Q)$(LINK_release) -o $@ $^ $(PKG_LIBS)
+
+bench: xmpptap $(BENCH_TOOLS) ## measure beside HAProxy and sslsplit (QUICK=1, ROUNDS=5, BENCH=logins,ping...)
+	@/usr/bin/python3 -B tests/bench/run $(if $(QUICK),--quick) $(ROUNDS:%=--rounds %) \
+	    $(BENCH:%=--only %)
+
+bench-deps: ## install what `make bench` measures beside and with
+	@.ci/deps bench
 
 docs: build/release/$(LABELS_MD) ## write docs/labels.md from the label table
 	$(Q)$< >docs/labels.md.new && mv docs/labels.md.new docs/labels.md
@@ -222,4 +242,4 @@ TIDY  := $(subst $(empty) $(empty),$(comma),$(strip -* bugprone-* clang-analyzer
          -clang-analyzer-valist.Uninitialized))
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

@@ -450,6 +450,11 @@ out:
     return err;
 }
 
+void ca_prepare_leaves(struct ca *ca, leaf_prepare *prepare, void *arg)
+{
+    leaf_cache_prepare(ca->leaves, prepare, arg);
+}
+
 SSL_CTX *ca_leaf_context(struct ca *ca, const char *domain, X509 *upstream, struct error *e)
 {
     return leaf_cache_context(ca->leaves, domain, upstream, e);

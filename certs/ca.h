@@ -3,7 +3,8 @@
  * The CA is one file, `ca.pem` in its folder: P-256 key and certificate, mode 0600, made on first
  * use and put in place atomically, so two starts at once agree on one CA. A file whose key others
  * can read is refused. Leaves are cached as ready SSL_CTXs; all of them share one key that lives
- * only in memory. One thread (the loop's); a context handed out counts its own reference.
+ * only in memory. Any thread may ask for a leaf, the rest is the main one's; a context handed out
+ * counts its own reference, and is everybody's: what it needs ca_prepare_leaves() sets.
  */
 #ifndef XMPPTAP_CA_H
 #define XMPPTAP_CA_H
@@ -31,6 +32,10 @@ X509 *ca_certificate(const struct ca *ca);
 /* Writes the certificate alone, without the key, as `xmpptap-ca.crt` (PEM, 0644) beside ca.pem, for
  * programs that want a file; `path` gets its absolute name. ERR_IO, ERR_NOMEM with `e` filled. */
 int ca_write_certificate(const struct ca *ca, char *path, size_t size, struct error *e) MUST_CHECK;
+
+/* Calls `prepare` for each context before anybody gets it. Before the first is asked for. */
+typedef void leaf_prepare(SSL_CTX *ctx, void *arg);
+void ca_prepare_leaves(struct ca *ca, leaf_prepare *prepare, void *arg);
 
 /* A server-side context that shows a leaf for `domain` with SANs of `domain`: DNS, SRVName
  * (_xmpp-client, RFC 4985) and xmppAddr; and with the DNS SANs of `upstream` (NULL allowed; at most

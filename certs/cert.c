@@ -145,6 +145,13 @@ int cert_error(struct error *e, const char *what)
     return error_set(e, code, "%s: %s", what, why ? why : "no reason given");
 }
 
+time_t cert_time(const ASN1_TIME *t)
+{
+    struct tm tm;
+
+    return t && ASN1_TIME_to_tm(t, &tm) ? timegm(&tm) : 0;
+}
+
 const char *cert_date(const ASN1_TIME *t, char out[CERT_DATE_MAX])
 {
     struct tm tm;

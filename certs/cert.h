@@ -36,6 +36,9 @@ X509 *cert_make(const struct cert_request *r);
  * empties OpenSSL's queue. Returns the code. */
 int cert_error(struct error *e, const char *what);
 
+/* Seconds since the epoch; 0: it cannot be read. */
+time_t cert_time(const ASN1_TIME *t);
+
 /* "2026-01-31 23:59 UTC", or "an unreadable date". Returns `out`. */
 const char *cert_date(const ASN1_TIME *t, char out[CERT_DATE_MAX]);
 

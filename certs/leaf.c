@@ -1,6 +1,7 @@
 #include "leaf.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,9 @@ struct entry {
 };
 
 struct leaf_cache {
+    pthread_mutex_t lock; /* of what follows but for the keys: while a leaf is looked up or made */
+    leaf_prepare *prepare;
+    void *prepare_arg;
     X509 *ca;
     EVP_PKEY *ca_key;
     EVP_PKEY *key;  /* of every leaf */
@@ -277,13 +281,6 @@ static GENERAL_NAMES *leaf_names(const char *domain, X509 *upstream, char text[L
 
 /* ---- one leaf ---- */
 
-static time_t unix_time(const ASN1_TIME *t)
-{
-    struct tm tm;
-
-    return ASN1_TIME_to_tm(t, &tm) ? timegm(&tm) : 0;
-}
-
 static size_t utf8_chars(const char *s)
 {
     size_t n = 0;
@@ -297,8 +294,8 @@ static size_t utf8_chars(const char *s)
 static X509 *new_leaf(struct leaf_cache *c, const char *domain, const GENERAL_NAMES *names,
                       time_t *end)
 {
-    time_t ca_from = unix_time(X509_get0_notBefore(c->ca));
-    time_t ca_to = unix_time(X509_get0_notAfter(c->ca));
+    time_t ca_from = cert_time(X509_get0_notBefore(c->ca));
+    time_t ca_to = cert_time(X509_get0_notAfter(c->ca));
     struct cert_request r = {
         .cn = utf8_chars(domain) <= CERT_CN_MAX ? domain : NULL,
         .names = names,
@@ -327,6 +324,7 @@ SSL_CTX *leaf_bare_context(void)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
     /* Tickets do for resumption; a cache would keep what many clients leave behind. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1); /* a client has one connection, and making one costs */
     if (!SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
         SSL_CTX_free(ctx);
         return NULL;
@@ -364,11 +362,18 @@ struct leaf_cache *leaf_cache_new(X509 *ca, EVP_PKEY *ca_key, struct error *e)
         free(c);
         return NULL;
     }
+    pthread_mutex_init(&c->lock, NULL);
     X509_up_ref(ca);
     EVP_PKEY_up_ref(ca_key);
     c->ca = ca;
     c->ca_key = ca_key;
     return c;
+}
+
+void leaf_cache_prepare(struct leaf_cache *c, leaf_prepare *prepare, void *arg)
+{
+    c->prepare = prepare;
+    c->prepare_arg = arg;
 }
 
 void leaf_cache_free(struct leaf_cache *c)
@@ -380,6 +385,7 @@ void leaf_cache_free(struct leaf_cache *c)
     EVP_PKEY_free(c->key);
     EVP_PKEY_free(c->ca_key);
     X509_free(c->ca);
+    pthread_mutex_destroy(&c->lock);
     free(c);
 }
 
@@ -424,9 +430,30 @@ static int fill_entry(struct leaf_cache *c, struct entry *it, const char *domain
     X509_free(leaf);
     if (!ctx)
         return cert_error(e, "cannot make a leaf");
+    if (c->prepare)
+        c->prepare(ctx, c->prepare_arg);
     it->ctx = ctx;
     it->end = end;
     return 0;
+}
+
+/* Under the lock: the context of `key`, a new one if there is none. A new reference, or NULL with
+ * `e` filled. */
+static SSL_CTX *take_context(struct leaf_cache *c, const unsigned char *key, const char *domain,
+                             const GENERAL_NAMES *names, struct error *e)
+{
+    struct entry *it = find_entry(c, key);
+
+    if (it->ctx && it->end - time(NULL) < DAY_S) {
+        SSL_CTX_free(it->ctx);
+        *it = (struct entry){0};
+    }
+    if (!it->ctx && fill_entry(c, it, domain, names, e))
+        return NULL;
+    memcpy(it->key, key, sizeof it->key);
+    it->used = ++c->clock;
+    SSL_CTX_up_ref(it->ctx);
+    return it->ctx;
 }
 
 SSL_CTX *leaf_cache_context(struct leaf_cache *c, const char *domain, X509 *upstream,
@@ -436,7 +463,6 @@ SSL_CTX *leaf_cache_context(struct leaf_cache *c, const char *domain, X509 *upst
     unsigned char key[SHA256_DIGEST_LENGTH];
     GENERAL_NAMES *names = leaf_names(domain, upstream, text, e);
     SSL_CTX *ctx = NULL;
-    struct entry *it;
 
     if (!names)
         return NULL;
@@ -444,17 +470,9 @@ SSL_CTX *leaf_cache_context(struct leaf_cache *c, const char *domain, X509 *upst
         cert_error(e, "cannot make a leaf");
         goto out;
     }
-    it = find_entry(c, key);
-    if (it->ctx && it->end - time(NULL) < DAY_S) {
-        SSL_CTX_free(it->ctx);
-        *it = (struct entry){0};
-    }
-    if (!it->ctx && fill_entry(c, it, text, names, e))
-        goto out;
-    memcpy(it->key, key, sizeof it->key);
-    it->used = ++c->clock;
-    SSL_CTX_up_ref(it->ctx);
-    ctx = it->ctx;
+    pthread_mutex_lock(&c->lock);
+    ctx = take_context(c, key, text, names, e);
+    pthread_mutex_unlock(&c->lock);
 out:
     GENERAL_NAMES_free(names);
     ERR_clear_error(); /* what an odd upstream certificate left there is nobody's reason */

@@ -20,17 +20,28 @@
 #define NAMES_SHOWN     4
 #define NAMES_SHOWN_MAX 112
 
-SSL_CTX *verify_context(const char *ca_file, struct error *e)
+/* Everything but whom it trusts. */
+static SSL_CTX *bare_context(struct error *e)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
     if (!ctx || !SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION)) {
         cert_error(e, "no TLS towards the server");
-        goto fail;
+        SSL_CTX_free(ctx);
+        return NULL;
     }
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* it is still checked: verify_peer() looks */
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    return ctx;
+}
+
+SSL_CTX *verify_context(const char *ca_file, struct error *e)
+{
+    SSL_CTX *ctx = bare_context(e);
+
+    if (!ctx)
+        return NULL;
     if (!ca_file && !SSL_CTX_set_default_verify_paths(ctx)) {
         cert_error(e, "cannot open the system's CAs; name a PEM file with --upstream-ca");
         goto fail;
@@ -53,6 +64,24 @@ SSL_CTX *verify_context(const char *ca_file, struct error *e)
     return ctx;
 fail:
     ERR_clear_error();
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+SSL_CTX *verify_context_like(SSL_CTX *of, struct error *e)
+{
+    SSL_CTX *ctx = bare_context(e);
+    X509 *cert = SSL_CTX_get0_certificate(of);
+    STACK_OF(X509) *chain = NULL;
+
+    if (!ctx)
+        return NULL;
+    SSL_CTX_set1_cert_store(ctx, SSL_CTX_get_cert_store(of));
+    SSL_CTX_get0_chain_certs(of, &chain);
+    if (X509_VERIFY_PARAM_set1(SSL_CTX_get0_param(ctx), SSL_CTX_get0_param(of)) &&
+        (!cert || SSL_CTX_use_cert_and_key(ctx, cert, SSL_CTX_get0_privatekey(of), chain, 1)))
+        return ctx;
+    cert_error(e, "no TLS towards the server");
     SSL_CTX_free(ctx);
     return NULL;
 }

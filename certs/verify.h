@@ -21,6 +21,9 @@
 /* A client-side context, TLS 1.2 and 1.3. `ca_file`: PEM of trusted CAs, or NULL for the system's
  * store. NULL with `e` filled (ERR_CA: names the file and the cure). Owned by the caller. */
 SSL_CTX *verify_context(const char *ca_file, struct error *e);
+/* Another that trusts and shows the same, for another thread: what `of` has read is not read again.
+ * Owned by the caller; NULL with `e` filled. */
+SSL_CTX *verify_context_like(SSL_CTX *of, struct error *e);
 
 /* After a handshake: is the peer's chain trusted and its name `domain` (NULL: any)? Names are taken from DNS
  * SANs, SRVName `_xmpp-client.DOMAIN` (RFC 4985), xmppAddr (RFC 6120 §13.7.1.4), IP SANs for an

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "jid.h"
+#include "sm_holders.h"
 
 #define NS_SM    "urn:xmpp:sm:3"
 #define NS_SM_2  "urn:xmpp:sm:2"
@@ -30,6 +31,7 @@ struct sm_stream {
 };
 
 struct sm_table {
+    struct sm_holders *holders; /* borrowed; NULL: there is no other table */
     uint64_t uses;
     unsigned n;
     struct sm_entry {
@@ -91,6 +93,12 @@ void sm_table_free(struct sm_table *t)
     for (unsigned i = 0; i < t->n; i++)
         stream_drop(&t->entry[i].stream);
     free(t);
+}
+
+void sm_table_share(struct sm_table *t, struct sm_holders *holders)
+{
+    if (t)
+        t->holders = holders;
 }
 
 static uint64_t hash_of(const char *id, const char *domain)
@@ -158,6 +166,19 @@ static void table_enter(struct sm_table *t, struct sm_stream *st, const char *id
     else
         e = table_room(t);
     *e = (struct sm_entry){hash_of(id, domain), ++t->uses, st};
+    sm_holders_set(t->holders, id, domain, st->session);
+}
+
+/* The stream with its counters, unless a session elsewhere has resumed it since: those are old. */
+static struct sm_stream *table_stream(struct sm_table *t, const char *id, const char *domain)
+{
+    struct sm_entry *e = table_find(t, id, domain);
+    char holder[SM_SESSION_MAX];
+
+    if (!e || (sm_holders_get(t->holders, id, domain, holder) &&
+               strcmp(holder, e->stream->session) != 0))
+        return NULL;
+    return e->stream;
 }
 
 /* ---- the session ---- */
@@ -311,13 +332,13 @@ static bool on_enabled(struct sm *s, const struct said *e)
 static bool on_resume(struct sm *s, const struct said *e)
 {
     const char *id = item_attr(e->it, e->node, "previd");
-    struct sm_entry *found = s->table && id ? table_find(s->table, id, e->domain) : NULL;
+    struct sm_stream *found = s->table && id ? table_stream(s->table, id, e->domain) : NULL;
 
     tell(e, "previd", "previd");
     stream_drop(&s->resuming);
-    s->resuming = found ? stream_hold(found->stream) : NULL;
+    s->resuming = found ? stream_hold(found) : NULL;
     s->resume_asked = true;
-    s->resume_counted = hear_h(found ? &found->stream->way[DIR_S2C] : NULL, e->it, e->node, false,
+    s->resume_counted = hear_h(found ? &found->way[DIR_S2C] : NULL, e->it, e->node, false,
                                &s->resume_h, e->facts, e->remarks);
     return false;
 }
@@ -346,6 +367,8 @@ static bool on_resumed(struct sm *s, const struct said *e)
         snprintf(old->session, sizeof old->session, "%s", s->session);
         old->owner = s;
     }
+    if (!old && s->table && id && sm_holders_get(s->table->holders, id, e->domain, s->resumes))
+        fact_add(e->facts, "resumes", s->resumes);
     if (!s->stream)
         return true;
     go_on_from(&s->stream->way[DIR_C2S], counted, h);

@@ -15,6 +15,7 @@
 #define SM_STREAMS_MAX 1024 /* in the table; the one longest unused is forgotten */
 #define SM_ID_MAX      512  /* a stream with a longer id is not entered */
 
+struct sm_holders; /* sm_holders.h */
 struct sm_table;
 struct sm_stream; /* counters; held by sessions and by the table */
 
@@ -33,6 +34,8 @@ struct sm {
 
 struct sm_table *sm_table_new(void);    /* returns owned, NULL without memory */
 void sm_table_free(struct sm_table *t); /* not while a session that borrows it is used */
+/* Sessions of other threads' tables may resume streams of this one's, and the other way. Borrows. */
+void sm_table_share(struct sm_table *t, struct sm_holders *holders);
 
 /* Borrows `session` and `t` until sm_free(). */
 void sm_init(struct sm *s, const char *session, struct sm_table *t);

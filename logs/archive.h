@@ -24,6 +24,7 @@ struct sink *archive_open(const char *dir, int worker, struct error *e);
 struct archive_limits {
     uint64_t file_bytes;
     int64_t file_age_us;
+    bool zlib; /* members are zlib's even where libdeflate is there */
 };
 struct sink *archive_open_limits(const char *dir, int worker, const struct archive_limits *limits,
                                  struct error *e);
@@ -44,6 +45,14 @@ struct archive_reader *archive_reader_open(const char *path, struct error *e);
  * `session`: NULL, or only this session's events (others are skipped without being parsed). */
 int archive_reader_next(struct archive_reader *r, const char *session, struct event *ev,
                         struct error *e);
+
+/* The line of the event given last, without its newline; borrowed as that is. */
+const char *archive_reader_line(const struct archive_reader *r, size_t *n);
+
+/* The same as archive_reader_next() without reading the line: what stands in it may be no record.
+ * A last line without its newline may be torn. */
+int archive_reader_next_line(struct archive_reader *r, const char **line, size_t *n,
+                             struct error *e);
 
 bool archive_reader_torn(const struct archive_reader *r);
 

@@ -54,6 +54,22 @@ static inline void member_header(unsigned char h[MEMBER_HEADER], const struct ar
     member_put(p, m->records, 4);
 }
 
+static inline uint64_t member_get(const unsigned char *p, unsigned bytes)
+{
+    uint64_t v = 0;
+
+    while (bytes--)
+        v = v << 8 | p[bytes];
+    return v;
+}
+
+/* What the header says of the sizes; it may lie. */
+static inline void member_sizes(const unsigned char h[MEMBER_HEADER], struct archive_member *m)
+{
+    m->size = (uint32_t)member_get(h + 16, 4);
+    m->text = (uint32_t)member_get(h + 20, 4);
+}
+
 /* Do these MEMBER_MARK bytes begin a member as member_header() makes it? */
 static inline bool member_begins(const unsigned char p[MEMBER_MARK])
 {

@@ -11,10 +11,12 @@
 
 #include "../decoder/buf.h"
 #include "archive_member.h"
+#include "inflater.h"
 #include "json.h"
 
-#define INPUT_BYTES (128u * 1024)
-#define TEXT_PIECE  INPUT_BYTES /* plain input is handed on as it is */
+#define INPUT_BYTES (256u * 1024) /* a member of ours is hardly ever longer */
+#define WHOLE_BYTES (1u << 20)    /* of text: a longer member is inflated piece by piece */
+#define TEXT_PIECE  INPUT_BYTES       /* plain input is handed on as it is */
 
 enum reader_state {
     READER_BETWEEN, /* a gzip member may begin at the next input byte */
@@ -37,6 +39,7 @@ struct archive_reader {
     size_t in_pos, in_len;
     int64_t in_at; /* the file's offset of in[0] */
     z_stream z;
+    struct inflater *inflater; /* NULL: there is none */
     int64_t member_at; /* where the last member begun begins; plain: where reading began */
 
     struct buf text; /* from the line at `pos` on; at most a piece more than one line */
@@ -46,6 +49,8 @@ struct archive_reader {
 
     struct error damage;
     struct json_record record;
+    const char *line; /* the record's */
+    size_t line_bytes;
     struct buf needle;
 };
 
@@ -156,6 +161,40 @@ static void damaged(struct archive_reader *r, const char *why)
     r->state = READER_DAMAGED;
 }
 
+/* Have we `n` bytes of input, or can we? */
+static bool input_has(struct archive_reader *r, size_t n)
+{
+    while (r->in_len - r->in_pos < n)
+        if (n > sizeof r->in || input_more(r) <= 0)
+            return false;
+    return true;
+}
+
+/* A member as we make them, inflated at one go. False: whatever is here, it was left as it was. */
+static bool whole_member(struct archive_reader *r)
+{
+    struct archive_member m;
+    const unsigned char *p;
+
+    if (!r->inflater || !input_has(r, MEMBER_HEADER) || !member_begins(r->in + r->in_pos))
+        return false;
+    member_sizes(r->in + r->in_pos, &m);
+    if (m.size < MEMBER_HEADER + MEMBER_TRAILER || m.text > WHOLE_BYTES || !input_has(r, m.size) ||
+        buf_reserve(&r->text, m.text))
+        return false;
+    p = r->in + r->in_pos + m.size - MEMBER_TRAILER;
+    if (member_get(p + 4, 4) != m.text ||
+        !inflater_whole(r->inflater, r->in + r->in_pos + MEMBER_HEADER,
+                        m.size - MEMBER_HEADER - MEMBER_TRAILER, r->text.p + r->text.len, m.text,
+                        (unsigned)member_get(p, 4)))
+        return false;
+    r->member_at = input_at(r);
+    r->lines = 0;
+    r->text.len += m.text;
+    r->in_pos += m.size;
+    return true;
+}
+
 /* Inflates up to one piece of the member's text, or to its end. The header's sizes are not looked
  * at: they may lie. */
 static int inflate_piece(struct archive_reader *r, struct error *e)
@@ -210,6 +249,8 @@ static int more_text(struct archive_reader *r, struct error *e)
 {
     int rc = 1;
 
+    if (r->state == READER_BETWEEN && whole_member(r))
+        return 1;
     if (r->state == READER_BETWEEN)
         rc = begin_member(r, e);
     if (r->state == READER_ENDED)
@@ -336,8 +377,28 @@ int archive_reader_next(struct archive_reader *r, const char *session, struct ev
             (session && strcmp(session, r->record.event.session) != 0))
             continue;
         *ev = r->record.event;
+        r->line = line;
+        r->line_bytes = n;
         return 1;
     }
+}
+
+const char *archive_reader_line(const struct archive_reader *r, size_t *n)
+{
+    *n = r->line_bytes;
+    return r->line;
+}
+
+int archive_reader_next_line(struct archive_reader *r, const char **line, size_t *n,
+                             struct error *e)
+{
+    bool last;
+    int rc;
+
+    do
+        rc = next_line(r, line, n, &last, e);
+    while (rc > 0 && blank(*line, *n));
+    return rc;
 }
 
 /* ---- the file ---- */
@@ -406,6 +467,7 @@ struct archive_reader *archive_reader_open(const char *path, struct error *e)
     r->fd = -1;
     buf_init(&r->text, ARCHIVE_LINE_BYTES + TEXT_PIECE);
     buf_init(&r->needle, 1u << 20);
+    r->inflater = inflater_new();
     r->path = strdup(path);
     if (!r->path || inflateInit2(&r->z, MAX_WBITS + 16 /* gzip */) != Z_OK) {
         error_set(e, ERR_NOMEM, "%s: no memory to read it", path);
@@ -432,6 +494,7 @@ void archive_reader_close(struct archive_reader *r)
     if (r->fd >= 0)
         close(r->fd);
     inflateEnd(&r->z);
+    inflater_free(r->inflater);
     json_record_free(&r->record);
     buf_free(&r->text);
     buf_free(&r->needle);

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "../decoder/buf.h"
 #include "archive_member.h"
+#include "deflater.h"
 #include "json.h"
 
 #define US_PER_S 1000000
@@ -41,9 +41,9 @@ struct archive {
     uint64_t file_bytes; /* whole members in the file */
     int64_t file_first_us;
 
-    z_stream deflate; /* one for the sink's life, reset for each member */
-    struct buf out;   /* a member as it goes to disk */
-    struct buf text;  /* whole lines that are not on disk, of `member` one after another */
+    struct deflater *deflater;
+    struct buf out;  /* a member as it goes to disk */
+    struct buf text; /* whole lines that are not on disk, of `member` one after another */
     struct archive_member member[PENDING_MEMBERS];
     unsigned members;
     bool open; /* the last of them is still being filled */
@@ -118,31 +118,12 @@ static int finish_file(struct archive *a)
 
 /* ---- members ---- */
 
-/* Appends `n` bytes of text to `a->out` as raw deflate. */
-static int compress_text(struct archive *a, const char *text, size_t n)
-{
-    z_stream *z = &a->deflate;
-    size_t room = deflateBound(z, (uLong)n);
-    int err = buf_reserve(&a->out, room);
-
-    if (err)
-        return err;
-    z->next_in = (Bytef *)(uintptr_t)text;
-    z->avail_in = (uInt)n;
-    z->next_out = (Bytef *)a->out.p + a->out.len;
-    z->avail_out = (uInt)room;
-    if (deflateReset(z) != Z_OK || deflate(z, Z_FINISH) != Z_STREAM_END)
-        return ERR_NOMEM;
-    a->out.len += room - z->avail_out;
-    return 0;
-}
-
 /* Makes `a->out` the first member. */
 static int make_member(struct archive *a)
 {
     struct archive_member *m = &a->member[0];
     unsigned char header[MEMBER_HEADER], trailer[MEMBER_TRAILER];
-    uLong crc = crc32(0, (const Bytef *)a->text.p, m->text);
+    uint32_t crc = deflater_crc32(a->deflater, a->text.p, m->text);
     int err;
 
     memset(header, 0, sizeof header);
@@ -150,7 +131,7 @@ static int make_member(struct archive *a)
     a->out.len = 0;
     err = buf_add(&a->out, header, sizeof header);
     if (!err)
-        err = compress_text(a, a->text.p, m->text);
+        err = deflater_add(a->deflater, &a->out, a->text.p, m->text);
     if (!err)
         err = buf_add(&a->out, trailer, sizeof trailer);
     if (err)
@@ -308,7 +289,7 @@ static void free_archive(struct archive *a)
 {
     if (a->dir_fd >= 0)
         close(a->dir_fd);
-    deflateEnd(&a->deflate);
+    deflater_free(a->deflater);
     buf_free(&a->text);
     buf_free(&a->out);
     free(a->dir);
@@ -397,8 +378,8 @@ struct sink *archive_open_limits(const char *dir, int worker, const struct archi
     a->dir = strdup(dir);
     a->path_size = strlen(dir) + 96;
     a->path = calloc(1, a->path_size);
-    if (deflateInit2(&a->deflate, 1, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK ||
-        !a->dir || !a->path) {
+    a->deflater = deflater_new(limits && limits->zlib);
+    if (!a->deflater || !a->dir || !a->path) {
         error_set(e, ERR_NOMEM, "no memory for the archive");
         free_archive(a);
         return NULL;

@@ -1,83 +1,85 @@
 #include "json.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "../decoder/sasl.h"
+#include "json_flat.h"
 
-/* Commas and brackets outside of strings that a line may have. Ours have under 40; without a limit
- * a line of empty arrays would cost fifty times its size as a tree. */
-#define JSON_PARTS_MAX 1024
+#define ROOM_KEPT (1u << 20) /* memory kept from one line to the next */
+#define ROOM_FIRST 4096
 
 #define US_PER_S 1000000
 
-/* The fields of one object. After the first failure all read as empty. */
+/* The fields of a record, or of an object in one. After the first failure all read as empty. */
 struct fields {
-    const json_t *o;
+    const struct json_flat *flat;
     struct error *e;
     int err;
 };
 
-static const json_t *field(struct fields *f, const char *name, json_type type, const char *what)
+/* The field if it is there and `is` what it must be, else NULL. */
+static const struct json_value *field(struct fields *f, enum json_field name, enum json_is is,
+                                      const char *what)
 {
-    const json_t *v = f->err ? NULL : json_object_get(f->o, name);
-
-    if (v && json_typeof(v) != type) {
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is not %s", name, what);
-        v = NULL;
-    }
-    return v;
+    if (f->err || f->flat->is[name] == JSON_IS_ABSENT)
+        return NULL;
+    if (f->flat->is[name] == is)
+        return &f->flat->value[name];
+    f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is not %s", json_field_name(name), what);
+    return NULL;
 }
 
 /* NULL if there is no such field. */
-static const char *text_or_null(struct fields *f, const char *name)
+static const char *text_or_null(struct fields *f, enum json_field name)
 {
-    return json_string_value(field(f, name, JSON_STRING, "a string"));
+    const struct json_value *v = field(f, name, JSON_IS_TEXT, "a string");
+
+    return v ? v->u.text : NULL;
 }
 
-static const char *text(struct fields *f, const char *name)
+static const char *text(struct fields *f, enum json_field name)
 {
     const char *s = text_or_null(f, name);
 
     return s ? s : "";
 }
 
-static int64_t number(struct fields *f, const char *name)
+static int64_t number(struct fields *f, enum json_field name)
 {
-    return json_integer_value(field(f, name, JSON_INTEGER, "a whole number"));
+    const struct json_value *v = field(f, name, JSON_IS_NUMBER, "a whole number");
+
+    return v ? v->u.number : 0;
 }
 
-static uint64_t count(struct fields *f, const char *name)
+static uint64_t count(struct fields *f, enum json_field name)
 {
     int64_t v = number(f, name);
 
     if (v < 0) {
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is negative", name);
+        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is negative", json_field_name(name));
         v = 0;
     }
     return (uint64_t)v;
 }
 
-static bool flag(struct fields *f, const char *name)
+static bool flag(struct fields *f, enum json_field name)
 {
-    const json_t *v = f->err ? NULL : json_object_get(f->o, name);
-
-    if (v && !json_is_boolean(v))
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is not true or false", name);
-    return json_is_true(v);
+    if (f->err || f->flat->is[name] == JSON_IS_FALSE)
+        return false;
+    return field(f, name, JSON_IS_TRUE, "true or false") != NULL;
 }
 
-static void need(struct fields *f, const char *name)
+static void need(struct fields *f, enum json_field name)
 {
-    if (!f->err && !json_object_get(f->o, name))
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is missing", name);
+    if (!f->err && f->flat->is[name] == JSON_IS_ABSENT)
+        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is missing", json_field_name(name));
 }
 
 static enum dir dir_field(struct fields *f)
 {
-    const char *s = text(f, "dir");
+    const char *s = text(f, JSON_dir);
 
     if (!strcmp(s, "s2c"))
         return DIR_S2C;
@@ -86,7 +88,7 @@ static enum dir dir_field(struct fields *f)
     return DIR_C2S;
 }
 
-static enum side side_field(struct fields *f, const char *name)
+static enum side side_field(struct fields *f, enum json_field name)
 {
     const char *s = text(f, name);
     int side;
@@ -95,53 +97,61 @@ static enum side side_field(struct fields *f, const char *name)
         if (!strcmp(s, side_name((enum side)side)))
             return (enum side)side;
     if (!f->err)
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" names no side", name);
+        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" names no side", json_field_name(name));
     return SIDE_CLIENT;
 }
 
-static int64_t time_field(struct fields *f)
+/* Records of the same second come one behind the other: it is worked out once. */
+static int64_t time_field(struct fields *f, struct json_record *rec)
 {
-    const char *s = text(f, "t"), *p;
+    const char *s = text(f, JSON_t), *p;
     int64_t unit = US_PER_S, frac = 0;
     struct tm tm = {0};
 
-    p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (*rec->second && strncmp(s, rec->second, JSON_SECOND_CHARS) == 0) {
+        p = s + JSON_SECOND_CHARS;
+    } else {
+        p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+        rec->second_us = p ? (int64_t)timegm(&tm) * US_PER_S : 0;
+        *rec->second = '\0';
+        if (p && p - s == JSON_SECOND_CHARS)
+            memcpy(rec->second, s, JSON_SECOND_CHARS);
+    }
     if (p && *p == '.')
         for (p++; *p >= '0' && *p <= '9'; p++)
             frac += (*p - '0') * (unit /= 10);
     if (p && !strcmp(p, "Z"))
-        return (int64_t)timegm(&tm) * US_PER_S + frac;
+        return rec->second_us + frac;
     if (!f->err)
         f->err = error_set(f->e, ERR_FORMAT, "the field \"t\" is no time in UTC (RFC 3339)");
     return 0;
 }
 
-static void bytes(struct fields *f, const char *name, const char *name64, struct json_record *rec,
-                  const char **p, size_t *n)
+static void bytes(struct fields *f, enum json_field name, enum json_field name64,
+                  struct json_record *rec, const char **p, size_t *n)
 {
-    const json_t *v = field(f, name, JSON_STRING, "a string");
+    const struct json_value *v = field(f, name, JSON_IS_TEXT, "a string");
     size_t size;
     long len;
 
-    *p = "";
-    *n = 0;
-    if (v) {
-        *p = json_string_value(v);
-        *n = json_string_length(v);
+    *p = v ? v->u.text : "";
+    *n = v ? v->n : 0;
+    if (v)
         return;
-    }
-    v = field(f, name64, JSON_STRING, "a string");
+    v = field(f, name64, JSON_IS_TEXT, "a string");
     if (!v)
         return;
-    size = json_string_length(v) / 4 * 3 + 1;
+    size = v->n / 4 * 3 + 1;
     rec->bytes = malloc(size);
     if (!rec->bytes) {
-        f->err = error_set(f->e, ERR_NOMEM, "no memory for the field \"%s\"", name64);
+        f->err = error_set(f->e, ERR_NOMEM, "no memory for the field \"%s\"",
+                           json_field_name(name64));
         return;
     }
-    len = sasl_base64(json_string_value(v), json_string_length(v), rec->bytes, size - 1);
+    len = sasl_base64(v->u.text, v->n, rec->bytes, size - 1);
     if (len < 0) {
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is no base64", name64);
+        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is no base64",
+                           json_field_name(name64));
         return;
     }
     rec->bytes[len] = 0;
@@ -149,17 +159,33 @@ static void bytes(struct fields *f, const char *name, const char *name64, struct
     *n = (size_t)len;
 }
 
-/* An object of strings; returns how many. */
-static unsigned read_pairs(struct fields *f, const char *name, struct event_fact *out, unsigned max)
+/* What jansson made a tree of; NULL if there is no such field. */
+static const json_t *tree(struct fields *f, enum json_field name, json_type type, const char *what)
 {
-    const json_t *o = field(f, name, JSON_OBJECT, "an object");
+    const struct json_value *v = field(f, name, JSON_IS_TREE, what);
+
+    if (!v || json_typeof(v->u.tree) == type)
+        return v ? v->u.tree : NULL;
+    f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is not %s", json_field_name(name), what);
+    return NULL;
+}
+
+/* An object of strings; returns how many. */
+static unsigned read_pairs(struct fields *f, enum json_field name, struct event_fact *out,
+                           unsigned max)
+{
+    const json_t *o;
     const char *key;
     json_t *value;
     unsigned n = 0;
 
+    if (!f->err && f->flat->is[name] == JSON_IS_PAIRS) /* they are in `out` */
+        return (unsigned)f->flat->value[name].n;
+    o = tree(f, name, JSON_OBJECT, "an object");
     json_object_foreach((json_t *)(uintptr_t)o, key, value) {
         if (!json_is_string(value) && !f->err)
-            f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" holds what is not a string", name);
+            f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" holds what is not a string",
+                               json_field_name(name));
         if (f->err || n == max)
             break;
         out[n++] = (struct event_fact){key, json_string_value(value)};
@@ -172,112 +198,117 @@ static void read_wire(struct fields *f, struct json_record *rec)
     struct event *ev = &rec->event;
 
     ev->dir = dir_field(f);
-    ev->label = text_or_null(f, "label");
-    ev->re = count(f, "re");
-    ev->wait_us = number(f, "wait_us");
-    ev->type = text_or_null(f, "type");
-    ev->ns = text_or_null(f, "ns");
+    ev->label = text_or_null(f, JSON_label);
+    ev->re = count(f, JSON_re);
+    ev->wait_us = number(f, JSON_wait_us);
+    ev->type = text_or_null(f, JSON_type);
+    ev->ns = text_or_null(f, JSON_ns);
     ev->fact = rec->fact;
-    ev->facts = read_pairs(f, "facts", rec->fact, EVENT_FACTS_MAX);
+    ev->facts = read_pairs(f, JSON_facts, rec->fact, EVENT_FACTS_MAX);
     ev->remark = rec->remark;
-    ev->remarks = read_pairs(f, "remarks", rec->remark, EVENT_REMARKS_MAX);
-    ev->closing = flag(f, "closing");
-    ev->withheld = count(f, "withheld");
-    bytes(f, "xml", "b64", rec, &ev->data, &ev->len);
+    ev->remarks = read_pairs(f, JSON_remarks, rec->remark, EVENT_REMARKS_MAX);
+    ev->closing = flag(f, JSON_closing);
+    ev->withheld = count(f, JSON_withheld);
+    bytes(f, JSON_xml, JSON_b64, rec, &ev->data, &ev->len);
     if (ev->kind == EVENT_VIOLATION) {
-        ev->u.violation.code = error_by_name(text(f, "code"));
-        ev->u.violation.offset = count(f, "offset");
-        ev->u.violation.more = flag(f, "more");
-        ev->u.violation.detail = text(f, "detail");
+        ev->u.violation.code = error_by_name(text(f, JSON_code));
+        ev->u.violation.offset = count(f, JSON_offset);
+        ev->u.violation.more = flag(f, JSON_more);
+        ev->u.violation.detail = text(f, JSON_detail);
     }
 }
 
 static void read_tls(struct fields *f, struct event_tls *t)
 {
-    t->side = side_field(f, "side");
-    t->ok = flag(f, "ok");
-    t->version = text(f, "version");
-    t->cipher = text(f, "cipher");
-    t->group = text(f, "group");
-    t->sni = text(f, "sni");
-    t->cert = text(f, "cert");
-    t->cert_key = text(f, "cert_key");
-    t->cert_sha256 = text(f, "cert_sha256");
-    t->signature = text(f, "signature");
-    t->alpn = text(f, "alpn");
-    t->resumed = flag(f, "resumed");
-    t->client_asked = flag(f, "client_asked");
-    t->client_cert = text(f, "client_cert");
-    t->client_jid = text(f, "client_jid");
-    t->verify = text(f, "verify");
-    t->error = text(f, "error");
-    t->kind = text(f, "kind");
+    t->side = side_field(f, JSON_side);
+    t->ok = flag(f, JSON_ok);
+    t->version = text(f, JSON_version);
+    t->cipher = text(f, JSON_cipher);
+    t->group = text(f, JSON_group);
+    t->sni = text(f, JSON_sni);
+    t->cert = text(f, JSON_cert);
+    t->cert_key = text(f, JSON_cert_key);
+    t->cert_sha256 = text(f, JSON_cert_sha256);
+    t->signature = text(f, JSON_signature);
+    t->alpn = text(f, JSON_alpn);
+    t->resumed = flag(f, JSON_resumed);
+    t->client_asked = flag(f, JSON_client_asked);
+    t->client_cert = text(f, JSON_client_cert);
+    t->client_jid = text(f, JSON_client_jid);
+    t->verify = text(f, JSON_verify);
+    t->error = text(f, JSON_error);
+    t->kind = text(f, JSON_kind);
 }
 
-static void read_digest(struct fields *f, const char *name, char out[65])
+static void read_digest(struct fields *f, enum json_field name, char out[65])
 {
     const char *s = text(f, name);
     size_t n = strlen(s);
 
     if (n > 64 && !f->err)
-        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is no SHA-256", name);
+        f->err = error_set(f->e, ERR_FORMAT, "the field \"%s\" is no SHA-256",
+                           json_field_name(name));
     if (n <= 64)
         memcpy(out, s, n + 1);
 }
 
-static unsigned read_requests(struct fields *f, const char *name, const char *time,
+static unsigned read_requests(struct fields *f, enum json_field name, enum json_field time,
                               struct event_request *out, unsigned max)
 {
-    const json_t *list = field(f, name, JSON_ARRAY, "an array");
+    const json_t *list = tree(f, name, JSON_ARRAY, "an array");
+    struct json_flat flat;
     unsigned n = 0;
 
     for (size_t i = 0; i < json_array_size(list) && n < max; i++) {
-        struct fields in = {.o = json_array_get(list, i), .e = f->e, .err = f->err};
+        struct fields in = {.flat = &flat, .e = f->e, .err = f->err};
 
-        out[n++] = (struct event_request){count(&in, "n"), number(&in, time),
-                                          text_or_null(&in, "label")};
+        json_flat_tree(&flat, json_array_get(list, i));
+        out[n++] = (struct event_request){count(&in, JSON_n), number(&in, time),
+                                          text_or_null(&in, JSON_label)};
         f->err = in.err;
     }
     return n;
 }
 
-static void read_counts(struct fields *f, enum dir dir, struct event_count *c, uint64_t *stanzas)
+static void read_counts(struct fields *f, enum json_field dir, struct event_count *c,
+                        uint64_t *stanzas)
 {
-    struct fields in = *f;
+    const json_t *o = tree(f, dir, JSON_OBJECT, "an object");
+    struct json_flat flat;
+    struct fields in = {.flat = &flat, .e = f->e, .err = f->err};
 
-    in.o = field(f, dir_name(dir), JSON_OBJECT, "an object");
-    in.err = f->err;
-    if (!in.o)
+    if (!o)
         return;
-    c->bytes = count(&in, "bytes");
-    *stanzas = count(&in, "stanzas");
-    c->compressed = count(&in, "compressed");
-    read_digest(&in, "sha256", c->sha256);
-    c->edited = json_object_get(in.o, "sent_bytes") != NULL;
-    c->sent_bytes = count(&in, "sent_bytes");
-    read_digest(&in, "sent_sha256", c->sent_sha256);
+    json_flat_tree(&flat, o);
+    c->bytes = count(&in, JSON_bytes);
+    *stanzas = count(&in, JSON_stanzas);
+    c->compressed = count(&in, JSON_compressed);
+    read_digest(&in, JSON_sha256, c->sha256);
+    c->edited = flat.is[JSON_sent_bytes] != JSON_IS_ABSENT;
+    c->sent_bytes = count(&in, JSON_sent_bytes);
+    read_digest(&in, JSON_sent_sha256, c->sent_sha256);
     f->err = in.err;
 }
 
 static void read_end(struct fields *f, struct event_end *end)
 {
-    end->by = side_field(f, "by");
-    end->code = error_by_name(text(f, "reason"));
-    end->phase = text(f, "phase");
-    end->detail = text(f, "detail");
-    end->account = text(f, "account");
-    end->server = text(f, "server");
-    end->server_name = text(f, "server_name");
-    end->duration_us = number(f, "duration_us");
-    end->verdict = text(f, "verdict");
-    end->sentence = text(f, "sentence");
-    end->mechanism = text(f, "mechanism");
-    end->resumes = text(f, "resumes");
-    end->unanswered = count(f, "unanswered");
-    end->opens = read_requests(f, "open", "us", end->open, EVENT_OPEN_MAX);
-    end->slows = read_requests(f, "slow", "wait_us", end->slow, EVENT_SLOW_MAX);
-    for (int dir = 0; dir < 2; dir++)
-        read_counts(f, (enum dir)dir, &end->count[dir], &end->stanzas[dir]);
+    end->by = side_field(f, JSON_by);
+    end->code = error_by_name(text(f, JSON_reason));
+    end->phase = text(f, JSON_phase);
+    end->detail = text(f, JSON_detail);
+    end->account = text(f, JSON_account);
+    end->server = text(f, JSON_server);
+    end->server_name = text(f, JSON_server_name);
+    end->duration_us = number(f, JSON_duration_us);
+    end->verdict = text(f, JSON_verdict);
+    end->sentence = text(f, JSON_sentence);
+    end->mechanism = text(f, JSON_mechanism);
+    end->resumes = text(f, JSON_resumes);
+    end->unanswered = count(f, JSON_unanswered);
+    end->opens = read_requests(f, JSON_open, JSON_us, end->open, EVENT_OPEN_MAX);
+    end->slows = read_requests(f, JSON_slow, JSON_wait_us, end->slow, EVENT_SLOW_MAX);
+    read_counts(f, JSON_c2s, &end->count[DIR_C2S], &end->stanzas[DIR_C2S]);
+    read_counts(f, JSON_s2c, &end->count[DIR_S2C], &end->stanzas[DIR_S2C]);
 }
 
 static void read_facts(struct fields *f, struct json_record *rec)
@@ -287,11 +318,11 @@ static void read_facts(struct fields *f, struct json_record *rec)
     switch (ev->kind) {
     case EVENT_SESSION:
         ev->u.session_facts = (struct event_session){
-            .client = text(f, "client"),
-            .listen = text(f, "listen"),
-            .upstream = text(f, "upstream"),
-            .secrets = text(f, "secrets"),
-            .program = text(f, "program"),
+            .client = text(f, JSON_client),
+            .listen = text(f, JSON_listen),
+            .upstream = text(f, JSON_upstream),
+            .secrets = text(f, JSON_secrets),
+            .program = text(f, JSON_program),
         };
         break;
     case EVENT_TLS:
@@ -305,15 +336,15 @@ static void read_facts(struct fields *f, struct json_record *rec)
         break;
     case EVENT_EDIT:
         ev->dir = dir_field(f);
-        ev->u.edit.of = count(f, "of");
-        bytes(f, "sent", "sent_b64", rec, &ev->u.edit.sent, &ev->u.edit.sent_len);
-        ev->u.edit.reason = text(f, "reason");
+        ev->u.edit.of = count(f, JSON_of);
+        bytes(f, JSON_sent, JSON_sent_b64, rec, &ev->u.edit.sent, &ev->u.edit.sent_len);
+        ev->u.edit.reason = text(f, JSON_reason);
         ev->fact = rec->fact;
-        ev->facts = read_pairs(f, "facts", rec->fact, EVENT_FACTS_MAX);
+        ev->facts = read_pairs(f, JSON_facts, rec->fact, EVENT_FACTS_MAX);
         break;
     case EVENT_GAP:
         ev->dir = dir_field(f);
-        ev->u.gap.bytes = count(f, "bytes");
+        ev->u.gap.bytes = count(f, JSON_bytes);
         break;
     case EVENT_END:
         read_end(f, &ev->u.end);
@@ -350,12 +381,12 @@ static bool plausible(const char *p, size_t n)
     return parts <= JSON_PARTS_MAX;
 }
 
-int json_event_read(struct json_record *rec, const char *line, size_t n, struct error *e)
+/* Through jansson, which knows all of JSON and says what is wrong with what is none. */
+static int read_tree(struct json_record *rec, const char *line, size_t n, struct json_flat *flat,
+                     struct error *e)
 {
-    struct fields f = {.e = e};
     json_error_t why;
 
-    json_record_free(rec);
     if (!plausible(line, n))
         return error_set(e, ERR_FORMAT, "more than %d fields", JSON_PARTS_MAX);
     rec->root = json_loadb(line, n, JSON_ALLOW_NUL, &why);
@@ -365,16 +396,50 @@ int json_event_read(struct json_record *rec, const char *line, size_t n, struct 
         return error_set(e, ERR_FORMAT, "not JSON: %s", why.text);
     if (!json_is_object(rec->root))
         return error_set(e, ERR_FORMAT, "not a JSON object");
-    f.o = rec->root;
-    need(&f, "event");
-    rec->event.kind = kind_by_name(text(&f, "event"));
+    json_flat_tree(flat, rec->root);
+    return 0;
+}
+
+/* Lets go of what the last line left; its room is kept if it is of a usual size. */
+static int make_room(struct json_record *rec, size_t n, struct error *e)
+{
+    json_decref(rec->root);
+    rec->root = NULL;
+    free(rec->bytes);
+    rec->bytes = NULL;
+    rec->event = (struct event){0};
+    if (n <= rec->room && (rec->room <= ROOM_KEPT || n > ROOM_KEPT))
+        return 0;
+    free(rec->text);
+    rec->room = n < ROOM_FIRST ? ROOM_FIRST : n;
+    rec->text = malloc(rec->room);
+    if (rec->text)
+        return 0;
+    rec->room = 0;
+    return error_set(e, ERR_NOMEM, "no memory for a line of %zu bytes", n);
+}
+
+int json_event_read(struct json_record *rec, const char *line, size_t n, struct error *e)
+{
+    struct json_room room = {.fact = rec->fact, .remark = rec->remark};
+    struct json_flat flat;
+    struct fields f = {.flat = &flat, .e = e};
+
+    f.err = make_room(rec, n, e);
+    room.text = rec->text;
+    if (!f.err && !json_flat_line(&flat, line, n, &room))
+        f.err = read_tree(rec, line, n, &flat, e);
+    if (f.err)
+        return f.err;
+    need(&f, JSON_event);
+    rec->event.kind = kind_by_name(text(&f, JSON_event));
     if (f.err || rec->event.kind == EVENT_KINDS)
         return f.err;
-    need(&f, "session");
-    need(&f, "n");
-    rec->event.time_us = time_field(&f);
-    rec->event.session = text(&f, "session");
-    rec->event.n = count(&f, "n");
+    need(&f, JSON_session);
+    need(&f, JSON_n);
+    rec->event.time_us = time_field(&f, rec);
+    rec->event.session = text(&f, JSON_session);
+    rec->event.n = count(&f, JSON_n);
     rec->event.data = "";
     read_facts(&f, rec);
     return f.err;
@@ -384,5 +449,6 @@ void json_record_free(struct json_record *rec)
 {
     json_decref(rec->root);
     free(rec->bytes);
+    free(rec->text);
     *rec = (struct json_record){0};
 }

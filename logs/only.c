@@ -1,7 +1,6 @@
 #include "only.h"
 
 #include <arpa/inet.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +32,7 @@ struct held {
 struct only {
     struct sink sink; /* first */
     struct sink *inner[ONLY_SINKS_MAX + 1];
-    size_t bytes; /* of one session that may wait */
+    size_t bytes, all_bytes; /* of one session, and of all, that may wait */
     struct pattern pattern[ONLY_PATTERNS_MAX];
     unsigned patterns;
     bool accounts, domains; /* some pattern is one */
@@ -220,7 +219,7 @@ static int hold(struct only *o, struct held *h, const struct event *ev)
     int err = json_event_write(&h->lines, ev);
 
     o->waiting += h->lines.len - before;
-    return err ? err : o->waiting > ONLY_SESSIONS * o->bytes ? ERR_CAP : 0;
+    return err ? err : o->waiting > o->all_bytes ? ERR_CAP : 0;
 }
 
 /* ---- to the other sinks ---- */
@@ -323,6 +322,22 @@ static int only_tick(struct sink *sink, int64_t now_us)
     return first;
 }
 
+static int only_flush(struct sink *sink)
+{
+    struct only *o = (struct only *)sink;
+    int first = 0;
+
+    for (struct sink **s = o->inner; *s; s++) {
+        int err = (*s)->flush ? (*s)->flush(*s) : 0;
+
+        if (err && (*s)->error.code)
+            o->sink.error = (*s)->error;
+        if (err && !first)
+            first = err;
+    }
+    return first;
+}
+
 /* A session without an end was cut off: nobody knows whose it would have been. */
 static void pass_cut_off(struct only *o)
 {
@@ -341,14 +356,9 @@ static void pass_cut_off(struct only *o)
 static int only_close(struct sink *sink)
 {
     struct only *o = (struct only *)sink;
-    char count[24];
     int first = 0;
 
     pass_cut_off(o);
-    snprintf(count, sizeof count, "%" PRIu64, o->left_out);
-    if (o->left_out)
-        message(LEVEL_INFO, PAIRS("sessions", count),
-                "relayed and not recorded, because --only asks for others");
     for (struct sink **s = o->inner; *s; s++) {
         int err = (*s)->close(*s);
 
@@ -359,15 +369,18 @@ static int only_close(struct sink *sink)
     return first;
 }
 
-struct sink *only_new(const char *const *patterns, struct sink *const *inner, size_t bytes)
+struct sink *only_new(const char *const *patterns, struct sink *const *inner, size_t bytes,
+                      unsigned recorders)
 {
     struct only *o = calloc(1, sizeof *o);
 
     if (!o)
         return NULL;
     o->bytes = bytes ? bytes : ONLY_SESSION_BYTES;
+    o->all_bytes = ONLY_SESSIONS * o->bytes / recorders;
     o->sink.event = only_event;
     o->sink.tick = only_tick;
+    o->sink.flush = only_flush;
     o->sink.close = only_close;
     for (; patterns[o->patterns] && o->patterns < ONLY_PATTERNS_MAX; o->patterns++) {
         enum pattern_kind kind = kind_of(patterns[o->patterns]);
@@ -379,4 +392,9 @@ struct sink *only_new(const char *const *patterns, struct sink *const *inner, si
     for (size_t i = 0; i < ONLY_SINKS_MAX && inner[i]; i++)
         o->inner[i] = inner[i];
     return &o->sink;
+}
+
+uint64_t only_left_out(const struct sink *s)
+{
+    return ((const struct only *)s)->left_out;
 }

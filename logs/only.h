@@ -11,7 +11,7 @@
 #include "sink.h"
 
 #define ONLY_SESSION_BYTES (1u << 20) /* of one session that wait: the default */
-#define ONLY_SESSIONS      64         /* of all: so many times a session's */
+#define ONLY_SESSIONS      64         /* of all of a run's: so many times a session's */
 #define ONLY_PATTERNS_MAX  16
 #define ONLY_SINKS_MAX     4
 
@@ -19,8 +19,12 @@
 int only_check(const char *pattern, struct error *e) MUST_CHECK;
 
 /* In front of `inner` (NULL-ended, taken on success), for `patterns` (NULL-ended, borrowed; they
- * passed only_check()). `bytes`: of one session that may wait; 0: the default. How many sessions were left out is said when it is closed. Returns owned,
- * NULL without memory. */
-struct sink *only_new(const char *const *patterns, struct sink *const *inner, size_t bytes);
+ * passed only_check()). `bytes`: of one session that may wait; 0: the default. `recorders`: so many
+ * share what may wait of all sessions. Returns owned, NULL without memory. */
+struct sink *only_new(const char *const *patterns, struct sink *const *inner, size_t bytes,
+                      unsigned recorders);
+
+/* Sessions that were not recorded so far. */
+uint64_t only_left_out(const struct sink *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,20 +13,25 @@
 /* A write to a slow reader gives its room back in steps of this size. */
 #define CHUNK (16u * 1024)
 
-/* In OUT_BOUNDED mode a ring: bytes lie from `head` on, `used` of them. The writer thread reads
- * them without the lock, which is safe because nobody writes where bytes still lie. */
+/* In OUT_BOUNDED mode a ring, else a plain buffer. Bytes are counted from the beginning of all:
+ * those from `got` up to `put` lie in the ring, and those up to `due` are to be written. Neither side
+ * holds the lock while it moves bytes: nobody writes where bytes still lie, and each count has one
+ * side that changes it. */
 struct out {
     int fd;
     bool own;
     enum out_mode mode;
-    int broken; /* errno of the failure that ended it; 0: none */
-    bool said;  /* the failure was reported */
+    atomic_int broken; /* errno of the failure that ended it; 0: none */
+    bool said;         /* the failure was reported */
 
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t filled, done;
     char *ring;
-    size_t size, head, used;
+    size_t size;
+    size_t put;        /* the caller's */
+    atomic_size_t got; /* the thread's */
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t filled, done;
+    size_t due;     /* changed by the caller alone */
     bool closing;   /* the thread ends once the ring is empty */
     bool ended;     /* it has ended: only out_close() uses `out` from here on */
     bool abandoned; /* it did not end in time: only the thread uses `out` from here on */
@@ -86,44 +92,47 @@ static void free_out(struct out *o)
         pthread_cond_destroy(&o->done);
         pthread_cond_destroy(&o->filled);
         pthread_mutex_destroy(&o->lock);
-        free(o->ring);
     }
+    free(o->ring);
     if (o->own)
         close(o->fd);
     free(o);
+}
+
+/* What can be written in one piece of the `n` bytes from `from` on. */
+static size_t piece(const struct out *o, size_t from, size_t n)
+{
+    size_t to_end = o->size - from % o->size;
+
+    n = n < to_end ? n : to_end;
+    return n < CHUNK ? n : CHUNK;
 }
 
 /* The writer thread. */
 static void *drain(void *arg)
 {
     struct out *o = arg;
+    size_t got = 0;
     bool mine;
 
     pthread_mutex_lock(&o->lock);
-    while (!o->broken && !o->abandoned && (o->used || !o->closing)) {
-        size_t n = o->used;
-        const char *p = o->ring + o->head;
-        ssize_t got;
+    while (!o->broken && !o->abandoned && (o->due != got || !o->closing)) {
+        size_t n = piece(o, got, o->due - got);
+        ssize_t written;
         int err;
 
         if (n == 0) {
             pthread_cond_wait(&o->filled, &o->lock);
             continue;
         }
-        if (n > o->size - o->head)
-            n = o->size - o->head;
-        if (n > CHUNK)
-            n = CHUNK;
         pthread_mutex_unlock(&o->lock);
-        got = write_some(o->fd, p, n);
-        err = got < 0 ? errno : 0;
+        written = write_some(o->fd, o->ring + got % o->size, n);
+        err = written < 0 ? errno : 0;
+        got += err ? 0 : (size_t)written;
+        atomic_store_explicit(&o->got, got, memory_order_release);
         pthread_mutex_lock(&o->lock);
-        if (err) {
+        if (err)
             o->broken = err;
-        } else {
-            o->head = (o->head + (size_t)got) % o->size;
-            o->used -= (size_t)got;
-        }
     }
     o->ended = true;
     mine = o->abandoned;
@@ -147,17 +156,13 @@ static int start_thread(struct out *o)
     return err;
 }
 
-/* Makes what OUT_BOUNDED needs; false: nothing of it is left. */
-static bool start(struct out *o, size_t buffer_bytes)
+/* Makes what OUT_BOUNDED needs besides; false: nothing of it is left. */
+static bool start(struct out *o)
 {
     pthread_condattr_t monotonic;
 
-    o->size = buffer_bytes ? buffer_bytes : 1;
-    o->ring = malloc(o->size);
-    if (!o->ring)
-        return false;
     if (pthread_mutex_init(&o->lock, NULL))
-        goto no_lock;
+        return false;
     if (pthread_condattr_init(&monotonic))
         goto no_attr;
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -178,8 +183,6 @@ no_filled:
     pthread_condattr_destroy(&monotonic);
 no_attr:
     pthread_mutex_destroy(&o->lock);
-no_lock:
-    free(o->ring);
     return false;
 }
 
@@ -192,51 +195,96 @@ struct out *out_new(int fd, bool own, enum out_mode mode, size_t buffer_bytes)
     o->fd = fd;
     o->own = own;
     o->mode = mode;
-    if (mode == OUT_BOUNDED && !start(o, buffer_bytes)) {
+    o->size = buffer_bytes ? buffer_bytes : 1;
+    if (mode == OUT_WAIT && o->size > OUT_GATHER_BYTES)
+        o->size = OUT_GATHER_BYTES;
+    o->ring = malloc(o->size);
+    if (!o->ring || (mode == OUT_BOUNDED && !start(o))) {
+        free(o->ring);
         free(o);
         return NULL;
     }
     return o;
 }
 
-/* Puts all into the ring; the caller holds the lock and has looked for room. */
-static void fill(struct out *o, const char *p, size_t n)
+static int result(struct out *o, int err, struct error *e)
 {
-    size_t tail = (o->head + o->used) % o->size;
-    size_t first = n < o->size - tail ? n : o->size - tail;
+    int broken = o->broken;
 
-    memcpy(o->ring + tail, p, first);
-    memcpy(o->ring, p + first, n - first);
-    o->used += n;
-}
-
-int out_write(struct out *o, const char *p, size_t n, struct error *e)
-{
-    int err = 0, broken;
-
-    if (n == 0)
-        return 0;
-    if (o->mode == OUT_BOUNDED) {
-        pthread_mutex_lock(&o->lock);
-        broken = o->broken;
-        if (!broken && n > o->size - o->used)
-            err = ERR_CAP;
-        if (!broken && !err) {
-            fill(o, p, n);
-            pthread_cond_signal(&o->filled);
-        }
-        pthread_mutex_unlock(&o->lock);
-    } else {
-        if (!o->broken)
-            o->broken = write_waiting(o->fd, p, n);
-        broken = o->broken;
-    }
     if (!broken)
         return err;
     if (!o->said)
         error_set(e, ERR_IO, "the output cannot be written: %s", strerror(broken));
     o->said = true;
     return ERR_IO;
+}
+
+static size_t room(const struct out *o)
+{
+    return o->size - (o->put - atomic_load_explicit(&o->got, memory_order_acquire));
+}
+
+size_t out_room(const struct out *o)
+{
+    return o->mode == OUT_WAIT ? SIZE_MAX : room(o);
+}
+
+/* Puts all into the ring; the caller has looked for room. */
+static void fill(struct out *o, const char *p, size_t n)
+{
+    size_t tail = o->put % o->size;
+    size_t first = n < o->size - tail ? n : o->size - tail;
+
+    memcpy(o->ring + tail, p, first);
+    memcpy(o->ring, p + first, n - first);
+    o->put += n;
+}
+
+/* In the caller's thread: what was gathered, then these bytes. */
+static void write_through(struct out *o, const char *p, size_t n)
+{
+    if (o->put && !o->broken)
+        o->broken = write_waiting(o->fd, o->ring, o->put);
+    o->put = 0;
+    if (n && !o->broken)
+        o->broken = write_waiting(o->fd, p, n);
+}
+
+int out_flush(struct out *o, struct error *e)
+{
+    if (o->mode == OUT_WAIT) {
+        write_through(o, NULL, 0);
+    } else if (o->due != o->put) {
+        pthread_mutex_lock(&o->lock);
+        o->due = o->put;
+        pthread_cond_signal(&o->filled);
+        pthread_mutex_unlock(&o->lock);
+    }
+    return result(o, 0, e);
+}
+
+int out_add(struct out *o, const char *p, size_t n, struct error *e)
+{
+    int err = 0;
+
+    if (n == 0)
+        return 0;
+    if (o->mode == OUT_WAIT && n >= room(o))
+        write_through(o, p, n);
+    else if (n > room(o))
+        err = ERR_CAP;
+    else
+        fill(o, p, n);
+    if (err || o->put - o->due >= OUT_GATHER_BYTES)
+        out_flush(o, e);
+    return result(o, err, e);
+}
+
+int out_write(struct out *o, const char *p, size_t n, struct error *e)
+{
+    int err = out_add(o, p, n, e);
+
+    return out_flush(o, e) ? ERR_IO : err;
 }
 
 static struct timespec deadline(int wait_ms)
@@ -264,10 +312,12 @@ void out_close(struct out *o, int wait_ms)
     if (!o)
         return;
     if (o->mode == OUT_WAIT) {
+        write_through(o, NULL, 0);
         free_out(o);
         return;
     }
     pthread_mutex_lock(&o->lock);
+    o->due = o->put;
     o->closing = true;
     pthread_cond_signal(&o->filled);
     while (!o->ended)

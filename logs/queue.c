@@ -11,7 +11,7 @@
 
 struct queue {
     size_t max_bytes;
-    atomic_size_t bytes;         /* in entries that the consumer has not given back */
+    atomic_size_t bytes;         /* published, and not given back by the consumer */
     struct block *filling;       /* the producer's own */
     pthread_mutex_t lock;        /* guards what follows */
     pthread_cond_t ready;
@@ -76,9 +76,15 @@ static struct block *block_new(struct queue *q)
     return b;
 }
 
+/* With its header, up to where the next one begins. */
+static size_t entry_size(size_t len)
+{
+    return (sizeof(struct entry) + len + 7) & ~(size_t)7;
+}
+
 struct entry *queue_push(struct queue *q, size_t len)
 {
-    size_t size = (sizeof(struct entry) + len + 7) & ~(size_t)7;
+    size_t size = entry_size(len);
     struct entry *e;
 
     if (len > QUEUE_ENTRY_MAX)
@@ -90,9 +96,8 @@ struct entry *queue_push(struct queue *q, size_t len)
     if (!q->filling)
         return NULL;
     e = (struct entry *)(void *)(q->filling->bytes + q->filling->len);
-    *e = (struct entry){.size = (uint32_t)size, .len = (uint32_t)len};
+    e->len = (uint32_t)len;
     q->filling->len += size;
-    atomic_fetch_add(&q->bytes, size);
     return e;
 }
 
@@ -105,6 +110,7 @@ void queue_publish(struct queue *q)
 {
     if (!q->filling)
         return;
+    atomic_fetch_add(&q->bytes, q->filling->len);
     pthread_mutex_lock(&q->lock);
     if (q->last)
         q->last->next = q->filling;
@@ -134,7 +140,7 @@ size_t queue_bytes(struct queue *q)
 
 bool queue_full(struct queue *q)
 {
-    return queue_bytes(q) >= q->max_bytes;
+    return queue_bytes(q) + (q->filling ? q->filling->len : 0) >= q->max_bytes;
 }
 
 void queue_close(struct queue *q)
@@ -163,10 +169,10 @@ struct block *queue_take(struct queue *q, int wait_ms, bool *closed)
     struct block *b;
     int err = 0;
 
-    if (wait_ms >= 0)
+    if (wait_ms > 0)
         deadline_in(wait_ms, &deadline);
     pthread_mutex_lock(&q->lock);
-    while (!q->first && !q->closed && err != ETIMEDOUT)
+    while (wait_ms && !q->first && !q->closed && err != ETIMEDOUT)
         err = wait_ms < 0 ? pthread_cond_wait(&q->ready, &q->lock)
                           : pthread_cond_timedwait(&q->ready, &q->lock, &deadline);
     b = q->first;
@@ -179,6 +185,16 @@ struct block *queue_take(struct queue *q, int wait_ms, bool *closed)
     *closed = !b && q->closed;
     pthread_mutex_unlock(&q->lock);
     return b;
+}
+
+struct entry *queue_next(const struct block *b, size_t *at)
+{
+    struct entry *e = (struct entry *)(void *)(b->bytes + *at);
+
+    if (*at == b->len)
+        return NULL;
+    *at += entry_size(e->len);
+    return e;
 }
 
 void queue_return(struct queue *q, struct block *b)

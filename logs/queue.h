@@ -17,20 +17,20 @@
 
 struct queue;
 
+/* They lie in their block one behind the other: queue_next() goes from one to the next. */
 struct entry {
-    uint32_t size;     /* of header and payload, rounded up to 8 */
     uint32_t len;      /* of the payload */
-    uint32_t kind;     /* the user's */
-    uint32_t dir;      /* the user's */
-    int64_t time_us;   /* the user's */
-    void *owner;       /* the user's */
+    uint16_t kind;     /* the user's; so are the next three */
+    uint16_t dir;
+    int64_t time_us;
+    void *owner;
     char payload[];
 };
 
 struct block {
     struct block *next;
     size_t len, cap;
-    char *bytes;       /* entries, one behind the other */
+    char *bytes;       /* entries */
 };
 
 struct queue *queue_new(size_t max_bytes); /* returns owned, NULL without memory */
@@ -45,12 +45,13 @@ void queue_publish(struct queue *q);
 /* The same unless the consumer has not taken the last one yet: then the block goes on filling. */
 void queue_publish_soon(struct queue *q);
 bool queue_full(struct queue *q);
-size_t queue_bytes(struct queue *q);
 void queue_close(struct queue *q);         /* publishes; no more will come */
 
 /* Consumer. The next block, waiting at most `wait_ms` (-1: for ever); NULL: none came in time.
  * `*closed`: nothing will ever come. Give each block back. */
 struct block *queue_take(struct queue *q, int wait_ms, bool *closed);
+struct entry *queue_next(const struct block *b, size_t *at); /* from `*at` 0 on; NULL: no more */
 void queue_return(struct queue *q, struct block *b);
+size_t queue_bytes(struct queue *q); /* published and not given back */
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "message.h"
 #include "queue.h"
+#include "../decoder/sm_holders.h"
 #include "../decoder/verdict.h"
 #include "tally.h"
 
@@ -21,12 +22,17 @@
 
 enum entry_kind { ENTRY_DATA, ENTRY_MARK };
 
+struct recorder_run {
+    char id[9];                 /* this run's part of the sessions' ids */
+    atomic_uint_least64_t sessions;
+    struct sm_holders *streams; /* NULL: nothing is tied across recorders */
+};
+
 struct recorder {
     struct queue *queue;
     struct recorder_options options;
+    struct recorder_run *own_run; /* owned: options.run where nobody else has it */
     pthread_t thread;
-    char run[9];                /* this run's part of the ids */
-    uint64_t sessions;
     atomic_bool starved;        /* the loop has stopped reading */
     /* The recorder's thread only. */
     struct reader *reader;
@@ -34,13 +40,16 @@ struct recorder {
     int64_t said_us[SINKS_MAX]; /* when a sink's failure was last reported */
 };
 
-/* Made and named by the loop; from then on all but `id` and `lost` is the recorder thread's, which
- * frees it behind its MARK_END. */
+/* Made and named by the loop; from then on all but `id`, `lost` and `given` is the recorder
+ * thread's, which frees it behind its MARK_END. */
 struct tap {
     struct recorder *recorder;
     char id[TAP_ID_MAX];
     uint64_t lost[2];           /* loop: bytes that found no memory */
-    atomic_size_t queued;       /* bytes in the queue */
+    /* Each has one writer, so that an entry costs no locked instruction. What lies in between is in
+     * the queue. */
+    atomic_size_t given;        /* bytes that the loop has pushed */
+    atomic_size_t taken;        /* and that are decoded */
     atomic_bool starved;        /* the loop has stopped reading it */
     struct decoder *decoder;
     struct tally tally;
@@ -102,11 +111,13 @@ static struct entry *push(struct tap *t, enum entry_kind kind, enum dir dir, int
     struct entry *e = queue_push(t->recorder->queue, len);
 
     if (e) {
-        e->kind = kind;
-        e->dir = dir;
+        e->kind = (uint16_t)kind;
+        e->dir = (uint16_t)dir;
         e->time_us = t_us;
         e->owner = t;
-        atomic_fetch_add(&t->queued, len);
+        atomic_store_explicit(
+            &t->given, atomic_load_explicit(&t->given, memory_order_relaxed) + len,
+            memory_order_relaxed);
     }
     return e;
 }
@@ -163,7 +174,8 @@ struct tap *tap_open(struct recorder *r, int64_t t_us, const struct event_sessio
         return NULL;
     t->recorder = r;
     t->began_us = t_us;
-    snprintf(t->id, sizeof t->id, "%s-%" PRIu64, r->run, ++r->sessions);
+    snprintf(t->id, sizeof t->id, "%s-%" PRIu64, r->options.run->id,
+             (uint64_t)atomic_fetch_add(&r->options.run->sessions, 1) + 1);
     if (!push_mark(t, t_us, &m)) {
         free(t);
         return NULL;
@@ -231,15 +243,23 @@ bool recorder_full(struct recorder *r)
     return true;
 }
 
+/* Either thread. What the other one has just changed is missing from it. */
+static size_t queued(struct tap *t)
+{
+    size_t taken = atomic_load(&t->taken);
+
+    return atomic_load_explicit(&t->given, memory_order_relaxed) - taken;
+}
+
 bool tap_full(struct tap *t)
 {
     size_t limit = t->recorder->options.queue_bytes / 8;
 
-    if (atomic_load(&t->queued) < limit)
+    if (queued(t) < limit)
         return false;
     queue_publish(t->recorder->queue);
     atomic_store(&t->starved, true);
-    if (atomic_load(&t->queued) <= limit / 2 && atomic_exchange(&t->starved, false))
+    if (queued(t) <= limit / 2 && atomic_exchange(&t->starved, false))
         return false; /* see recorder_full() */
     return true;
 }
@@ -313,22 +333,18 @@ static void room(struct recorder *r)
         r->options.room(r->options.room_arg);
 }
 
-static void handle(struct recorder *r, struct entry *e)
+/* `bytes` more of the session are decoded. */
+static void taken(struct recorder *r, struct tap *t, size_t bytes)
 {
-    struct tap *t = e->owner;
-    struct mark m;
-
-    if (atomic_fetch_sub(&t->queued, e->len) - e->len <= r->options.queue_bytes / 16 &&
+    atomic_store(&t->taken, atomic_load_explicit(&t->taken, memory_order_relaxed) + bytes);
+    if (atomic_load(&t->starved) && queued(t) <= r->options.queue_bytes / 16 &&
         atomic_exchange(&t->starved, false))
         room(r);
+}
 
-    if (e->kind == ENTRY_DATA) {
-        if (t->decoder)
-            decoder_data(t->decoder, (enum dir)e->dir, e->time_us, e->payload, e->len);
-        return;
-    }
-    unpack_mark(e, &m);
-    if (m.kind == MARK_SESSION) {
+static void handle_mark(struct recorder *r, struct tap *t, int64_t t_us, const struct mark *m)
+{
+    if (m->kind == MARK_SESSION) {
         tally_init(&t->tally);
         story_init(&t->story);
         t->decoder = decoder_new(t->id, &r->options.decoder, r->reader, on_event, t);
@@ -337,9 +353,52 @@ static void handle(struct recorder *r, struct entry *e)
                     "no memory to record this session; it is relayed unrecorded");
     }
     if (t->decoder)
-        decoder_mark(t->decoder, e->time_us, &m);
-    if (m.kind == MARK_END)
-        tap_free(t);
+        decoder_mark(t->decoder, t_us, m);
+}
+
+/* False: it was the session's last one, and the tap is gone. */
+static bool handle(struct recorder *r, struct entry *e)
+{
+    struct tap *t = e->owner;
+    struct mark m;
+
+    if (e->kind == ENTRY_DATA) {
+        if (t->decoder)
+            decoder_data(t->decoder, (enum dir)e->dir, e->time_us, e->payload, e->len);
+        return true;
+    }
+    unpack_mark(e, &m);
+    handle_mark(r, t, e->time_us, &m);
+    if (m.kind != MARK_END)
+        return true;
+    tap_free(t);
+    return false;
+}
+
+static void work(struct recorder *r, struct block *b)
+{
+    struct tap *t = NULL; /* whose entries these are, one behind the other, so far `bytes` */
+    struct entry *e;
+    size_t at = 0, bytes = 0;
+
+    while ((e = queue_next(b, &at))) {
+        if (t && e->owner != t) {
+            taken(r, t, bytes);
+            bytes = 0;
+        }
+        t = e->owner;
+        bytes += e->len;
+        if (!handle(r, e)) {
+            t = NULL;
+            bytes = 0;
+        }
+    }
+    if (t)
+        taken(r, t, bytes);
+    queue_return(r->queue, b);
+    if (queue_bytes(r->queue) <= r->options.queue_bytes / 2 &&
+        atomic_exchange(&r->starved, false))
+        room(r);
 }
 
 static void tick(struct recorder *r)
@@ -353,17 +412,15 @@ static void tick(struct recorder *r)
     }
 }
 
-static void work(struct recorder *r, struct block *b)
+static void flush(struct recorder *r)
 {
-    for (size_t at = 0; at < b->len;) {
-        struct entry *e = (struct entry *)(void *)(b->bytes + at);
-        at += e->size;
-        handle(r, e);
+    struct sink **sinks = r->options.sinks;
+
+    for (size_t i = 0; sinks[i]; i++) {
+        int err = sinks[i]->flush ? sinks[i]->flush(sinks[i]) : 0;
+        if (err)
+            sink_failed(r, i, err);
     }
-    queue_return(r->queue, b);
-    if (queue_bytes(r->queue) <= r->options.queue_bytes / 2 &&
-        atomic_exchange(&r->starved, false))
-        room(r);
 }
 
 static void *run(void *arg)
@@ -374,8 +431,12 @@ static void *run(void *arg)
     int quiet = 0;
 
     while (!closed) {
-        struct block *b = queue_take(r->queue, quiet < QUIET_TICKS ? TICK_MS : -1, &closed);
+        struct block *b = queue_take(r->queue, 0, &closed);
 
+        if (!b && !closed) {
+            flush(r);
+            b = queue_take(r->queue, quiet < QUIET_TICKS ? TICK_MS : -1, &closed);
+        }
         quiet = b ? 0 : quiet + 1;
         if (b)
             work(r, b);
@@ -421,6 +482,32 @@ static void run_id(char id[9])
     id[8] = '\0';
 }
 
+static struct recorder_run *run_new(void)
+{
+    struct recorder_run *run = calloc(1, sizeof *run);
+
+    if (run)
+        run_id(run->id);
+    return run;
+}
+
+struct recorder_run *recorder_run_new(void)
+{
+    struct recorder_run *run = run_new();
+
+    if (run)
+        run->streams = sm_holders_new(); /* without memory nothing is tied */
+    return run;
+}
+
+void recorder_run_free(struct recorder_run *run)
+{
+    if (!run)
+        return;
+    sm_holders_free(run->streams);
+    free(run);
+}
+
 struct recorder *recorder_start(const struct recorder_options *o)
 {
     struct recorder *r = calloc(1, sizeof *r);
@@ -435,11 +522,14 @@ struct recorder *recorder_start(const struct recorder_options *o)
     r->options = *o;
     if (r->options.queue_bytes == 0)
         r->options.queue_bytes = RECORDER_QUEUE_BYTES;
-    run_id(r->run);
     r->queue = queue_new(r->options.queue_bytes);
     r->reader = reader_new();
     r->options.decoder.resumptions = sm_table_new(); /* without memory nothing is tied */
-    if (r->queue && r->reader) {
+    if (r->options.run)
+        sm_table_share(r->options.decoder.resumptions, r->options.run->streams);
+    else
+        r->options.run = r->own_run = run_new();
+    if (r->queue && r->reader && r->options.run) {
         sigfillset(&all); /* signals are the loop's */
         pthread_sigmask(SIG_SETMASK, &all, &old);
         err = pthread_create(&r->thread, NULL, run, r);
@@ -450,6 +540,7 @@ struct recorder *recorder_start(const struct recorder_options *o)
         queue_free(r->queue);
         reader_free(r->reader);
         sm_table_free(r->options.decoder.resumptions);
+        recorder_run_free(r->own_run);
         free(r);
         return NULL;
     }
@@ -469,6 +560,7 @@ int recorder_stop(struct recorder *r)
     queue_free(r->queue);
     reader_free(r->reader);
     sm_table_free(r->options.decoder.resumptions);
+    recorder_run_free(r->own_run);
     free(r);
     return err;
 }

@@ -16,6 +16,8 @@
 #define SINKS_MAX            4
 
 struct recorder;
+struct recorder_run; /* what the recorders of one run share: the ids of their sessions, and which of
+                      * these resumed which */
 struct tap; /* one session's */
 
 struct recorder_options {
@@ -24,7 +26,12 @@ struct recorder_options {
     struct sink *sinks[SINKS_MAX]; /* taken; NULL-ended */
     void (*room)(void *arg); /* recorder's thread: what was full is half empty; or NULL */
     void *room_arg;
+    struct recorder_run *run; /* borrowed; NULL: this is the run's only recorder */
 };
+
+/* Returns owned, NULL without memory. Freed behind its recorders. */
+struct recorder_run *recorder_run_new(void);
+void recorder_run_free(struct recorder_run *run);
 
 /* Returns owned with its thread running, or NULL without memory (the sinks are closed then). */
 struct recorder *recorder_start(const struct recorder_options *o);

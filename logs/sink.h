@@ -15,6 +15,9 @@ struct sink {
     /* Called now and then (at least every 100 ms while live) with Unix time in microseconds:
      * what has waited long enough is written now. May be NULL. */
     int (*tick)(struct sink *s, int64_t now_us);
+    /* Called when nothing more waits to be given: what was gathered for those who watch goes out.
+     * Returns 0 or an error code. May be NULL. */
+    int (*flush)(struct sink *s);
     /* Completes what is open and frees the sink. Returns 0 or an error code. */
     int (*close)(struct sink *s);
     struct error error; /* the first failure, for the message */

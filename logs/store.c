@@ -8,12 +8,21 @@
 #include <sys/stat.h>
 
 #include "archive.h"
+#include "json.h"
 
 #define FIRST_SESSIONS 64
 
 void store_init(struct store *st)
 {
-    *st = (struct store){0};
+    *st = (struct store){.wait_bytes = STORE_WAIT_BYTES};
+}
+
+static void story_drop(struct store_session *s)
+{
+    if (s->story)
+        story_free(s->story);
+    free(s->story);
+    s->story = NULL;
 }
 
 static void session_free(struct store_session *s)
@@ -25,7 +34,7 @@ static void session_free(struct store_session *s)
     free(s->mechanism);
     free(s->resumes);
     free(s->sentence);
-    story_free(&s->story);
+    story_drop(s);
 }
 
 void store_free(struct store *st)
@@ -37,70 +46,49 @@ void store_free(struct store *st)
     }
     free(st->file);
     free(st->session);
-    free(st->slot);
+    ids_free(&st->ids);
     store_init(st);
 }
 
-/* ---- sessions by id: a hash table of indexes, open addressing ---- */
+/* ---- sessions by id ---- */
 
-static uint64_t hash(const char *s)
+struct store_session *store_find(const struct store *st, const char *id)
 {
-    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    size_t i = ids_find(&st->ids, id, strlen(id));
 
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 1099511628211u;
-    return h;
-}
-
-/* The slot of `id`: its index plus 1, or 0 where it would go. */
-static size_t *slot_of(const struct store *st, const char *id)
-{
-    size_t i = (size_t)hash(id) & (st->slots - 1);
-
-    while (st->slot[i] && strcmp(st->session[st->slot[i] - 1].id, id) != 0)
-        i = (i + 1) & (st->slots - 1);
-    return &st->slot[i];
+    return i == IDS_NONE ? NULL : &st->session[i];
 }
 
 static int grow(struct store *st)
 {
-    size_t n = st->slots ? st->slots : FIRST_SESSIONS;
-    bool old = st->session != NULL;
-    struct store_session *sessions = realloc(st->session, n * sizeof *sessions);
-    size_t *slot;
+    size_t room = st->room ? 2 * st->room : FIRST_SESSIONS;
+    struct store_session *more = realloc(st->session, room * sizeof *more);
 
-    if (!sessions)
+    if (!more)
         return ERR_NOMEM;
-    st->session = sessions;
-    slot = calloc(2 * n, sizeof *slot); /* never more than half full */
-    if (!slot)
-        return ERR_NOMEM;
-    free(st->slot);
-    st->slot = slot;
-    st->slots = 2 * n;
-    for (size_t i = 0; old && i < st->sessions; i++)
-        *slot_of(st, st->session[i].id) = i + 1;
+    st->session = more;
+    st->room = room;
     return 0;
-}
-
-struct store_session *store_find(const struct store *st, const char *id)
-{
-    size_t i = st->slots ? *slot_of(st, id) : 0;
-
-    return i ? &st->session[i - 1] : NULL;
 }
 
 static struct store_session *add(struct store *st, const char *id)
 {
     struct store_session *s;
 
-    if ((!st->session || 2 * st->sessions >= st->slots) && grow(st))
+    if (st->sessions == st->room && grow(st))
         return NULL;
     s = &st->session[st->sessions];
     *s = (struct store_session){.id = strdup(id)};
-    if (!s->id)
+    if (st->stories)
+        s->story = calloc(1, sizeof *s->story);
+    if (!s->id || (st->stories && !s->story) || ids_add(&st->ids, s->id, st->sessions)) {
+        free(s->id);
+        free(s->story);
         return NULL;
-    *slot_of(st, id) = ++st->sessions;
+    }
+    if (s->story)
+        story_init(s->story);
+    st->sessions++;
     return s;
 }
 
@@ -143,24 +131,25 @@ int store_conclude(struct store_session *s)
 
     if (s->concluded)
         return 0;
-    verdict_give(&s->story, &v);
+    verdict_give(s->story, &v);
     s->verdict = v.id;
     s->ok = v.ok;
-    s->account = story_get(&s->story, "jid") ? known(&s->story, "jid", NULL)
-                                             : known(&s->story, "account", "domain");
-    s->server = known(&s->story, "upstream", NULL);
-    s->tls = tls_versions(&s->story);
-    s->mechanism = known(&s->story, "mechanism", NULL);
-    s->resumes = known(&s->story, "resumes", NULL);
+    s->account = story_get(s->story, "jid") ? known(s->story, "jid", NULL)
+                                             : known(s->story, "account", "domain");
+    s->server = known(s->story, "upstream", NULL);
+    s->tls = tls_versions(s->story);
+    s->mechanism = known(s->story, "mechanism", NULL);
+    s->resumes = known(s->story, "resumes", NULL);
     s->sentence = strdup(v.sentence);
-    story_free(&s->story);
+    story_drop(s);
     s->concluded = true;
     return s->account && s->server && s->tls && s->mechanism && s->resumes && s->sentence
                ? 0
                : ERR_NOMEM;
 }
 
-static int note(struct store *st, const struct event *ev, struct store_place at)
+static int note(struct store *st, const struct event *ev, size_t line_bytes,
+                struct store_place at)
 {
     struct store_session *s = store_find(st, ev->session);
 
@@ -174,16 +163,27 @@ static int note(struct store *st, const struct event *ev, struct store_place at)
     s->last = at;
     s->end_us = ev->time_us;
     s->records++;
-    if (s->concluded)
+    if (s->ended)
         return 0; /* behind its end: a damaged file */
-    story_event(&s->story, ev);
+    s->bytes += line_bytes + 1;
+    if (s->story)
+        story_event(s->story, ev);
     if (ev->kind != EVENT_END)
         return 0;
     s->ended = true;
     s->by = ev->u.end.by;
     s->code = ev->u.end.code;
     s->stanzas = ev->u.end.stanzas[0] + ev->u.end.stanzas[1];
-    return store_conclude(s);
+    return s->story ? store_conclude(s) : 0;
+}
+
+/* Does the line begin with another session's id than its event has? */
+static bool is_odd(const struct event *ev, const char *line, size_t n)
+{
+    size_t id_bytes;
+    const char *id = json_line_session(line, n, &id_bytes);
+
+    return id && (strncmp(ev->session, id, id_bytes) != 0 || ev->session[id_bytes]);
 }
 
 static int add_file(struct store *st, const char *path)
@@ -207,6 +207,8 @@ static int scan_file(struct store *st, const char *path, void (*tell)(const char
     struct store_place at = {.file = st->files};
     char sentence[ERROR_DETAIL_MAX + 64];
     struct event ev;
+    const char *line;
+    size_t n;
     int got, err;
 
     if (!r)
@@ -220,8 +222,11 @@ static int scan_file(struct store *st, const char *path, void (*tell)(const char
         if (got < 0) {
             snprintf(sentence, sizeof sentence, "skipped: %s", e->detail);
             tell(sentence);
+            st->odd = true;
         } else {
-            err = note(st, &ev, at);
+            line = archive_reader_line(r, &n);
+            st->odd |= is_odd(&ev, line, n);
+            err = note(st, &ev, n, at);
         }
     }
     if (archive_reader_torn(r)) {
@@ -271,54 +276,46 @@ static int scan_folder(struct store *st, const char *path, void (*tell)(const ch
     return err;
 }
 
+static int by_beginning(const void *a, const void *b)
+{
+    const struct store_session *x = a, *y = b;
+
+    return x->begin_us < y->begin_us ? -1 : x->begin_us > y->begin_us ? 1 : strcmp(x->id, y->id);
+}
+
+/* A folder's sessions, from the one with this index on: files of several workers were read one after
+ * the other, but written at the same time. One worker's are in order already, and left as they
+ * are. */
+static int sort_sessions(struct store *st, size_t from)
+{
+    size_t i = from + 1;
+    int err = 0;
+
+    while (i < st->sessions && st->session[i - 1].begin_us <= st->session[i].begin_us)
+        i++;
+    if (i >= st->sessions)
+        return 0;
+    qsort(st->session + from, st->sessions - from, sizeof *st->session, by_beginning);
+    ids_clear(&st->ids);
+    for (i = 0; i < st->sessions && !err; i++)
+        err = ids_add(&st->ids, st->session[i].id, i);
+    return err;
+}
+
 int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
                struct error *e)
 {
+    size_t from = st->sessions;
     struct stat sb;
+    int err;
 
     if (stat(path, &sb))
         return error_set(e, ERR_IO, "cannot read %s: %s; name a file or folder that is there",
                          path, strerror(errno));
-    return S_ISDIR(sb.st_mode) ? scan_folder(st, path, tell, e) : scan_file(st, path, tell, e);
-}
-
-/* ---- reading one session ---- */
-
-static int read_file(const struct store *st, const struct store_session *s, size_t file,
-                     int (*event)(void *, const struct event *), void *arg, bool *ended,
-                     struct error *e)
-{
-    struct archive_reader *r = archive_reader_open(st->file[file], e);
-    struct event ev;
-    struct error skipped;
-    int got, err = 0;
-
-    if (!r)
-        return (int)e->code;
-    if (file == s->first.file)
-        err = archive_reader_seek(r, s->first.member, e);
-    while (!err && !*ended) {
-        if (file == s->last.file && archive_reader_tell(r) > s->last.member)
-            break;
-        got = archive_reader_next(r, s->id, &ev, &skipped);
-        if (got == 0)
-            break;
-        if (got < 0)
-            continue; /* the scan has told it */
-        *ended = ev.kind == EVENT_END;
-        err = event(arg, &ev);
-    }
-    archive_reader_close(r);
-    return err;
-}
-
-int store_read(const struct store *st, const struct store_session *s,
-               int (*event)(void *arg, const struct event *ev), void *arg, struct error *e)
-{
-    bool ended = false;
-    int err = 0;
-
-    for (size_t f = s->first.file; f <= s->last.file && !err && !ended; f++)
-        err = read_file(st, s, f, event, arg, &ended, e);
+    if (!S_ISDIR(sb.st_mode))
+        return scan_file(st, path, tell, e);
+    err = scan_folder(st, path, tell, e);
+    if (!err && sort_sessions(st, from))
+        err = error_set(e, ERR_NOMEM, "no memory to read %s", path);
     return err;
 }

@@ -1,13 +1,17 @@
-/* store.h: the sessions in archive files, and the events of one of them, across files.
+/* store.h: the sessions in archive files, and the events of some of them, across files.
  *
  * For commands that read: one thread. A session's records lie in one run's files, mixed with those
- * of others; the scan notes where each begins and ends, so reading one of them seeks.
+ * of others; the scan notes where each begins and ends, so reading them seeks. Memory grows
+ * with the number of sessions, never with their length.
  */
 #ifndef XMPPTAP_STORE_H
 #define XMPPTAP_STORE_H
 
 #include "../decoder/verdict.h"
 #include "event.h"
+#include "ids.h"
+
+#define STORE_WAIT_BYTES (64u << 20)
 
 struct store_place {
     size_t file;        /* index in store->file */
@@ -16,16 +20,17 @@ struct store_place {
 
 struct store_session {
     char *id;           /* owned by the store, like all strings here */
-    struct story story; /* as far as it was read; given up by store_conclude() */
+    struct story *story; /* as far as it was read; given up by store_conclude() */
     int64_t begin_us, end_us; /* end: of its last record */
     uint64_t records;
+    size_t bytes;       /* of its lines, newlines included, up to its `end` */
     bool ended;         /* has its `end`; else it was cut off */
     enum side by;
     enum error_code code;
     uint64_t stanzas;   /* of both directions, where it ended */
     struct store_place first, last; /* members of its first and last record */
 
-    /* From store_conclude() on; "" where nothing is known. */
+    /* From store_conclude() on, where stories are told; "" where nothing is known. */
     bool concluded;
     char *account;      /* full or bare JID, or domain */
     char *server;       /* the upstream as it was given */
@@ -38,12 +43,14 @@ struct store_session {
 };
 
 struct store {
+    bool stories;       /* set before the first scan: they are collected, for store_conclude() */
+    size_t wait_bytes;  /* of lines that store_read() keeps at once; STORE_WAIT_BYTES */
+    bool odd;           /* a line could not be read, or begins as if it were another session's */
     char **file;        /* paths, in the order of time */
     size_t files;
     struct store_session *session; /* in the order of their beginning */
-    size_t sessions;
-    size_t *slot;       /* hash table: index of the session plus 1, 0: free */
-    size_t slots;
+    size_t sessions, room;
+    struct ids ids;     /* of the sessions: their indexes */
 };
 
 /* Reads `path`, a file or a folder of files. Told to `tell` (one sentence each, reading goes on):
@@ -57,9 +64,11 @@ struct store_session *store_find(const struct store *st, const char *id);
 /* What became of it: account, TLS, mechanism and verdict, from all that was scanned. ERR_NOMEM. */
 int store_conclude(struct store_session *s) MUST_CHECK;
 
-/* The events of one session, in order, each borrowed for the call of `event`, which returns 0 to
- * go on. */
-int store_read(const struct store *st, const struct store_session *s,
+/* The events of these sessions, all of one behind all of another, each borrowed for the call of
+ * `event`, which returns 0 to go on. Where sessions overlap, several are read at once: the lines of
+ * those whose turn has not come wait in memory, `wait_bytes` at most; so a file is read once for each
+ * so many bytes of its text that overlap. */
+int store_read(const struct store *st, struct store_session *const *list, size_t count,
                int (*event)(void *arg, const struct event *ev), void *arg, struct error *e)
     MUST_CHECK;
 

@@ -41,7 +41,7 @@ void text_free(struct text *x)
     buf_free(&x->buf);
 }
 
-static void add(struct text *x, const char *s)
+void text_str(struct text *x, const char *s)
 {
     if (!x->err)
         x->err = buf_str(&x->buf, s);
@@ -55,7 +55,7 @@ void text_put(struct text *x, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    add(x, line);
+    text_str(x, line);
 }
 
 void text_captured(struct text *x, const char *s)
@@ -67,18 +67,18 @@ void text_captured(struct text *x, const char *s)
 void text_begin(struct text *x, enum text_line line)
 {
     if (x->colour)
-        add(x, looks[line].ansi);
-    add(x, looks[line].mark);
+        text_str(x, looks[line].ansi);
+    text_str(x, looks[line].mark);
 }
 
 void text_end(struct text *x)
 {
-    add(x, x->colour ? ANSI_END "\n" : "\n");
+    text_str(x, x->colour ? ANSI_END "\n" : "\n");
 }
 
 void text_instead(struct text *x, const char *before, uint64_t bytes, const char *behind)
 {
-    add(x, x->colour ? ANSI_DIM "#--| " : "#--| ");
+    text_str(x, x->colour ? ANSI_DIM "#--| " : "#--| ");
     text_put(x, "%s%" PRIu64 "%s", before, bytes, behind);
     text_end(x);
 }
@@ -103,5 +103,5 @@ void text_time(struct text *x, int64_t time_us)
     if (gmtime_r(&seconds, &tm) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm))
         text_put(x, "%s.%06" PRId64 "Z", text, us);
     else
-        add(x, "?");
+        text_str(x, "?");
 }

@@ -26,7 +26,9 @@ void text_init(struct text *x, size_t max_bytes, bool colour);
 void text_reset(struct text *x);
 void text_free(struct text *x);
 
-/* Our own words, at most 512 bytes of them. Nothing captured comes this way. */
+/* Our own words as they are, then formatted, at most 512 bytes of them. Nothing captured comes this
+ * way. */
+void text_str(struct text *x, const char *s);
 void text_put(struct text *x, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* A captured string within a line, escaped (xml_lines.h). NULL: nothing. */

@@ -47,6 +47,8 @@ struct transcript {
     struct text text; /* of the event at hand: written whole or not at all */
     struct page page;
     uint64_t lost_items, lost_notes;
+    /* The smallest item that was refused, and the room that there was; 0: none. */
+    size_t refused_bytes, refused_room;
     struct session *sessions[BUCKETS];
 };
 
@@ -125,9 +127,9 @@ static void begin_block(struct transcript *t, enum block block, bool goes_on)
     bool note = block == BLOCK_NOTE || block == BLOCK_VIOLATION;
 
     if (!first && (goes_on || (note && t->page.last == BLOCK_ITEM)))
-        text_put(&t->text, "\n");
+        text_str(&t->text, "\n");
     else if (!first && !note)
-        text_put(&t->text, "\n\n");
+        text_str(&t->text, "\n\n");
     t->page.last = block;
 }
 
@@ -218,15 +220,15 @@ static bool is_bare(const struct transcript *t, const struct session *s, const s
 static void print_label(struct transcript *t, const struct label *l, const struct event *ev)
 {
     char other[512];
-    const char *text = label_of(ev);
 
-    if (l && label_is_other(l))
-        text = label_other_text(l, ev->dir, ev->type, ev->ns, t->options.language, other,
-                                sizeof other);
-    else if (l)
-        text = label_text(l, t->options.language);
     text_begin(&t->text, TEXT_LABEL);
-    text_captured(&t->text, text);
+    if (!l)
+        text_captured(&t->text, label_of(ev));
+    else if (label_is_other(l))
+        text_captured(&t->text, label_other_text(l, ev->dir, ev->type, ev->ns,
+                                                 t->options.language, other, sizeof other));
+    else
+        text_str(&t->text, label_text(l, t->options.language));
     text_end(&t->text);
 }
 
@@ -315,7 +317,7 @@ static int write_text(struct transcript *t, struct session *s, const struct page
     int err = t->text.err;
 
     if (!err)
-        err = out_write(t->out, t->text.buf.p, t->text.buf.len, &t->sink.error);
+        err = out_add(t->out, t->text.buf.p, t->text.buf.len, &t->sink.error);
     text_reset(&t->text);
     if (err) {
         t->page = *before;
@@ -341,11 +343,33 @@ static void count_lost(struct transcript *t, struct session *s, const struct eve
         s->printed = false;
 }
 
+/* Is it useless to make its lines? They are hardly ever shorter than the item (white space between
+ * elements goes), and one that is no smaller than one refused before will not do where no room was
+ * made since. */
+static bool finds_no_room(struct transcript *t, const struct event *ev)
+{
+    size_t room = out_room(t->out);
+
+    if (room > t->refused_room)
+        t->refused_bytes = t->refused_room = 0;
+    return ev->len > room || (t->refused_room && ev->len >= t->refused_bytes);
+}
+
+static void item_refused(struct transcript *t, const struct event *ev)
+{
+    t->refused_bytes = ev->len;
+    t->refused_room = out_room(t->out);
+}
+
 static int print_event(struct transcript *t, struct session *s, const struct event *ev)
 {
     struct page before = t->page;
     int err;
 
+    if (is_item(ev) && finds_no_room(t, ev)) {
+        count_lost(t, s, ev);
+        return 0;
+    }
     if (is_item(ev))
         print_item(t, s, ev);
     else
@@ -353,6 +377,8 @@ static int print_event(struct transcript *t, struct session *s, const struct eve
     err = write_text(t, s, &before);
     if (err == ERR_IO)
         return err;
+    if (err && is_item(ev))
+        item_refused(t, ev);
     if (err)
         count_lost(t, s, ev);
     else if (is_item(ev))
@@ -386,6 +412,15 @@ static int transcript_event(struct sink *sink, const struct event *ev)
     return err;
 }
 
+static int transcript_flush(struct sink *sink)
+{
+    struct transcript *t = (struct transcript *)sink;
+
+    if (!t->failed)
+        t->failed = out_flush(t->out, &t->sink.error) != 0;
+    return t->failed ? ERR_IO : 0;
+}
+
 /* Says what was lost as soon as there is room again. */
 static int transcript_tick(struct sink *sink, int64_t now_us)
 {
@@ -395,10 +430,11 @@ static int transcript_tick(struct sink *sink, int64_t now_us)
     (void)now_us;
     if (t->failed)
         return ERR_IO;
-    if (!t->lost_items && !t->lost_notes)
-        return 0;
-    turn_to(t, NULL);
-    return write_text(t, NULL, &before) == ERR_IO ? ERR_IO : 0;
+    if (t->lost_items || t->lost_notes) {
+        turn_to(t, NULL);
+        write_text(t, NULL, &before);
+    }
+    return transcript_flush(sink);
 }
 
 static int transcript_close(struct sink *sink)
@@ -418,6 +454,8 @@ static int transcript_close(struct sink *sink)
             session_drop(t, s);
         }
     }
+    if (!err)
+        err = transcript_flush(sink);
     out_close(t->out, t->close_wait_ms);
     text_free(&t->text);
     free(t);
@@ -431,7 +469,8 @@ struct sink *transcript_new(struct out *out, const struct transcript_options *o,
     if (!t)
         return NULL;
     t->sink = (struct sink){
-        .event = transcript_event, .tick = transcript_tick, .close = transcript_close};
+        .event = transcript_event, .tick = transcript_tick, .flush = transcript_flush,
+        .close = transcript_close};
     t->out = out;
     t->options = *o;
     t->close_wait_ms = close_wait_ms;

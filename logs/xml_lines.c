@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plain.h"
+
 /* Where the printed text stands; the same for all the pieces of one item. */
 struct lines {
     struct buf *out;
@@ -85,9 +87,11 @@ static int print(struct lines *l, const char *p, size_t n)
             from = i += used;
             continue;
         }
-        if (*u >= 0x20 && *u < 0x7F) {
-            i++;
-            continue;
+        if (*u < 0x80) {
+            len = plain_run(p + i, n - i, PLAIN_ASCII);
+            i += len;
+            if (len)
+                continue;
         }
         len = utf8(u, n - i, &cp);
         if (*u == '\n' && !l->flat) {
@@ -172,7 +176,7 @@ static bool begins(const char *p, size_t n, const char *with)
 /* The piece that the `n` > 0 bytes begin with, and how long it is. */
 static enum piece next_piece(const char *p, size_t n, size_t *len)
 {
-    char quote = 0;
+    const char *quote;
 
     if (*p != '<')
         return text_piece(p, n, len);
@@ -183,15 +187,16 @@ static enum piece next_piece(const char *p, size_t n, size_t *len)
     if (begins(p, n, "<?"))
         return whole_piece(p, n, "?>", len);
     for (size_t i = 1; i < n; i++) {
-        if (quote) {
-            if (p[i] == quote)
-                quote = 0;
-        } else if (p[i] == '"' || p[i] == '\'') {
-            quote = p[i];
-        } else if (p[i] == '>') {
+        if (p[i] == '>') {
             *len = i + 1;
             return p[1] == '/' ? PIECE_END : p[i - 1] == '/' ? PIECE_EMPTY : PIECE_START;
         }
+        if (p[i] != '"' && p[i] != '\'')
+            continue;
+        quote = memchr(p + i + 1, p[i], n - i - 1);
+        if (!quote)
+            break;
+        i = (size_t)(quote - p);
     }
     *len = n;
     return PIECE_TEXT;
@@ -239,9 +244,9 @@ static int print_elements(struct lines *l, const struct element *el, const char 
     return err || l->fresh ? err : end_line(l);
 }
 
-int xml_lines_item(struct buf *out, const char *p, size_t n)
+/* Both passes. */
+static int print_mixed(struct lines *l, const char *p, size_t n)
 {
-    struct lines l = {.out = out, .fresh = true};
     struct element *el;
     size_t tags = 0;
     int err;
@@ -254,7 +259,76 @@ int xml_lines_item(struct buf *out, const char *p, size_t n)
     if (!el)
         return ERR_NOMEM;
     find_elements(el, p, n);
-    err = print_elements(&l, el, p, n);
+    err = print_elements(l, el, p, n);
     free(el);
     return err;
+}
+
+/* Does an element hold elements first, as far as what begins with these bytes shows? What is not
+ * certain comes out later. */
+static bool elements_come(const char *p, size_t n)
+{
+    size_t len = 0, child;
+    enum piece piece;
+
+    if (n == 0 || (*p != '<' && text_piece(p, n, &len) == PIECE_TEXT))
+        return false;
+    if (n - len < 2 || p[len + 1] == '/')
+        return false;
+    if (p[len + 1] != '!' && p[len + 1] != '?')
+        return true;
+    piece = next_piece(p + len, n - len, &child);
+    return piece == PIECE_START || piece == PIECE_EMPTY;
+}
+
+/* One pass, which takes it that an element in which elements come first holds no text. Sets `*mixed`
+ * where one does: then it stops, and what it printed is wrong. */
+static int print_at_once(struct lines *l, const char *p, size_t n, bool *mixed)
+{
+    size_t len, depth = 0, whole = 0, from = 0;
+    int err = 0;
+
+    for (size_t i = 0; i < n && !err; i += len) {
+        enum piece piece = next_piece(p + i, n - i, &len);
+
+        if (whole == 0) {
+            from = i;
+            if (piece == PIECE_SPACE)
+                continue;
+            if (piece == PIECE_TEXT && depth) {
+                *mixed = true;
+                return 0;
+            }
+            if (piece == PIECE_START && elements_come(p + i + len, n - i - len))
+                depth++;
+            else if (piece == PIECE_START)
+                whole = 1;
+            else if (piece == PIECE_END && depth)
+                depth--;
+        } else if (piece == PIECE_START) {
+            whole++;
+        } else if (piece == PIECE_END) {
+            whole--;
+        }
+        if (whole && i + len < n)
+            continue;
+        err = print(l, p + from, i + len - from);
+        if (!err && whole == 0)
+            err = end_line(l);
+    }
+    return err || l->fresh ? err : end_line(l);
+}
+
+int xml_lines_item(struct buf *out, const char *p, size_t n)
+{
+    struct lines l = {.out = out, .fresh = true};
+    size_t mark = out->len;
+    bool mixed = false;
+    int err = print_at_once(&l, p, n, &mixed);
+
+    if (!mixed)
+        return err;
+    out->len = mark;
+    l = (struct lines){.out = out, .fresh = true};
+    return print_mixed(&l, p, n);
 }

@@ -13,7 +13,8 @@
 
 /* One whole element, one tag a line: an element that holds only text, or nothing, takes one line;
  * white space between elements is dropped; mixed content stays as it is. Tags are copied, never
- * put together anew. Besides `out`, takes at most 8 bytes of memory for each `<`. */
+ * put together anew. Where text comes behind an element, takes at most 8 bytes of memory for each `<`
+ * besides `out`. */
 int xml_lines_item(struct buf *out, const char *p, size_t n) MUST_CHECK;
 
 /* As it was sent, but for escaping, and with a newline at its end. Nothing for n == 0. `prefix`

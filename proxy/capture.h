@@ -18,24 +18,38 @@ struct capture_options {
     int labels;              /* enum label_language */
     int secrets;             /* 0: redact, 1: keep */
     int when_full;           /* 0: wait, 1: gap */
-    size_t queue_bytes;      /* 0: the default */
+    unsigned workers;        /* 0: one */
+    size_t queue_bytes;      /* of all workers; 0: the default */
     size_t only_bytes;       /* 0: the default */
     const char *account, *password_file; /* bridge: NULL: the client's own */
 };
 
-/* What a capture is made of, for whoever adds to the loop before it runs (the demo). */
-struct capture {
+/* One loop thread and its recorder's. */
+struct worker {
+    struct crew *crew;
+    pthread_t thread;        /* not the first's, which is the main thread's */
+    bool started;            /* so is that */
     uv_loop_t loop;
     struct proxy proxy;
-    struct ca *ca;
+    struct sink *sinks[SINKS_MAX]; /* NULL-ended; the recorder's, once that has started */
+    struct sink *archive, *only;   /* those among them, or NULL */
     struct recorder *recorder;
-    struct sink *archive;    /* NULL with --no-archive; the recorder's */
-    char archive_file[4096]; /* after the end: what was written, "" if nothing */
+};
+
+/* What a capture is made of, for whoever adds to the first worker's loop before it runs (the
+ * demo). */
+struct capture {
+    struct worker *worker;   /* owned: `crew.workers` of them */
+    unsigned loops;          /* of them that have theirs */
+    struct crew crew;
+    struct ca *ca;
+    struct recorder_run *run;
+    char archive_file[4096]; /* after the end: what the first worker has written, "" if nothing */
     char archive_dir[4096];
 };
 
 /* Prepares everything in an order in which nothing half-made is left behind, runs `begin` (may be
- * NULL), then the loop until it is stopped, then completes archive and transcript. Returns the
+ * NULL), then the loops until they are stopped, then completes archive and transcript. Returns the
  * exit status; errors were said. */
 int capture_run(struct capture_options *o, int (*begin)(void *arg, struct capture *cap), void *arg,
                 struct capture *cap);

@@ -1,14 +1,22 @@
 #include "client_cert.h"
 
+#include <pthread.h>
+
 #define SESSION_CONTEXT "xmpptap, asking" /* RFC 5077 tickets of other handshakes are not taken */
+
+static int index_made; /* once, for the life of the program */
+
+static void make_index(void)
+{
+    index_made = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
 
 static int asked_index(void)
 {
-    static int index = -1; /* made once, by the loop's thread, for the life of the program */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (index < 0)
-        index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    return index;
+    pthread_once(&once, make_index);
+    return index_made;
 }
 
 /* Called when, and only when, the server sends a CertificateRequest. */

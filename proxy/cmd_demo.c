@@ -175,7 +175,7 @@ static void on_closed(void *arg, struct leg *l)
 
     (void)l;
     uv_close((uv_handle_t *)&d->limit, NULL);
-    proxy_stop(&d->cap->proxy);
+    proxy_stop(&d->cap->worker->proxy);
 }
 
 static void on_limit(uv_timer_t *timer)
@@ -204,14 +204,14 @@ static int begin(void *arg, struct capture *cap)
 
     d->cap = cap;
     buf_init(&d->heard, HEARD_MAX);
-    proxy_address(&cap->proxy, address, sizeof address);
+    proxy_address(&cap->worker->proxy, address, sizeof address);
     d->tls = verify_context(ca_path(cap->ca), &e);
     if (!d->tls || !address_parse(address, &u.address))
         return 1;
     message(LEVEL_INFO, NULL, "the account is the demo's own, so its password is shown; elsewhere "
                               "secrets are redacted unless --secrets keep is given");
-    leg_init(&d->leg, &cap->loop, &leg_events, d);
-    uv_timer_init(&cap->loop, &d->limit);
+    leg_init(&d->leg, &cap->worker->loop, &leg_events, d);
+    uv_timer_init(&cap->worker->loop, &d->limit);
     d->limit.data = d;
     uv_timer_start(&d->limit, on_limit, LIMIT_MS, 0);
     if (leg_dial(&d->leg, &dial))

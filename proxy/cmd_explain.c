@@ -50,8 +50,8 @@ static int run(int argc, char **argv, const struct command *c)
     store_init(&st);
     status = reading_select(&st, &o.reading, argc - rest, argv + rest, &list, &count);
     s = status || !count ? NULL : explain_new(languages[o.labels], print, NULL);
-    for (size_t i = 0; s && i < count && !err; i++)
-        err = store_read(&st, list[i], on_event, s, &e);
+    if (s)
+        err = store_read(&st, list, count, on_event, s, &e);
     if (s && s->close(s) && !err)
         err = ERR_IO;
     if (err && !reading_is_over())

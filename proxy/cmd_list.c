@@ -240,6 +240,7 @@ static int run(int argc, char **argv, const struct command *c)
     if (status != OPTIONS_OK)
         return status;
     store_init(&st);
+    st.stories = true;
     status = reading_open(&st, &o.reading, argc - rest, argv + rest);
     for (size_t i = 0; i < st.sessions && !status && !err; i++)
         err = store_conclude(&st.session[i]);

@@ -49,6 +49,8 @@ static const struct option_row rows[] = {
      "taken out always, left as they are, or the proxy logs in for the client (default auto)"},
     {0, "compression", "pass|strip", OPTION_CHOICE, AT(proxy.strip_compression),
      "XEP-0138 in the features: left as it is, or taken out (default pass)"},
+    {0, "no-tls-resumption", NULL, OPTION_FLAG, AT(proxy.full_handshakes),
+     "every TLS handshake in full, with certificates, on both sides"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
      "append TLS secrets of both sides, for Wireshark"},
     {0, "only", "JID|DOMAIN|ADDR", OPTION_STRINGS, AT(only),
@@ -84,6 +86,8 @@ static const struct option_row rows[] = {
      "the longest item that is read before it is sent on, in a login (default 256k)"},
     {0, "only-bytes", "SIZE", OPTION_BYTES, AT(only_bytes),
      "--only: what of a session may wait until it is known whose it is, then it is recorded (default 1m)"},
+    {0, "workers", "N", OPTION_COUNT, AT(workers),
+     "loop threads, each with a recorder and an archive file of its own (default 1)"},
     {0, "queue-bytes", "SIZE", OPTION_BYTES, AT(queue_bytes),
      "what may wait to be recorded (default 32m)"},
     {0}};

@@ -32,7 +32,7 @@ static int on_event(void *arg, const struct event *ev)
     return s->event(s, ev);
 }
 
-static int print(const struct store *st, struct store_session **list, size_t count,
+static int print(const struct store *st, struct store_session *const *list, size_t count,
                  const struct show_options *o)
 {
     struct transcript_options t = {.language = (enum label_language)o->labels,
@@ -42,17 +42,15 @@ static int print(const struct store *st, struct store_session **list, size_t cou
     struct out *out = out_new(STDOUT_FILENO, false, OUT_WAIT, OUT_BUFFER_BYTES);
     struct sink *s = out ? transcript_new(out, &t, 0) : NULL;
     struct error e = {0};
-    int err = 0;
+    int err;
 
     if (!s) {
         fputs("xmpptap: no memory to show\n", stderr);
         return 1;
     }
-    for (size_t i = 0; i < count && !err; i++) {
-        err = store_read(st, list[i], on_event, s, &e);
-        if (err && s->error.code)
-            e = s->error;
-    }
+    err = store_read(st, list, count, on_event, s, &e);
+    if (err && s->error.code)
+        e = s->error;
     if (err && !reading_is_over())
         fprintf(stderr, "xmpptap: %s\n", *e.detail ? e.detail : error_text((enum error_code)err));
     if (s->close(s) && !err)

@@ -179,9 +179,12 @@ static void next_target(struct dial *d)
 
 bool dial_again(struct dial *d, const char *why)
 {
-    if (d->race || d->next == d->n)
+    if (d->race || (why && d->next == d->n))
         return false;
-    add_target(d, d->tried, why);
+    if (why)
+        add_target(d, d->tried, why);
+    else
+        d->next--;
     next_target(d);
     return true;
 }

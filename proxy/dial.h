@@ -54,7 +54,8 @@ struct dial *dial_start(uv_loop_t *loop, const struct dial_options *o,
 bool dial_by_name(const struct dial *d);
 
 /* What it is connected to was of no use, because of `why`: on with the next target, and
- * `connected` or `failed` follows. False if there is none: nothing has changed. */
+ * `connected` or `failed` follows. False if there is none: nothing has changed. `why` NULL: the same
+ * target once more. */
 bool dial_again(struct dial *d, const char *why);
 
 /* Ends it, nobody is called any more. NULL is allowed. */

@@ -432,11 +432,11 @@ void entry_rest(struct session *s)
     buf_free(&rest);
 }
 
-void entry_server_failed(struct session *s, const struct error *e)
+void entry_server_failed(struct session *s, const struct error *e, bool again)
 {
     bool said = s->entry.step >= ENTRY_SERVER_OPENING; /* the next server begins its own stream */
 
-    if (leg_redial(SERVER(s), e->detail)) {
+    if (leg_redial(SERVER(s), again ? NULL : e->detail)) {
         entry_rest(s);
         opening_free(&s->entry.opening);
         if (said)

@@ -67,8 +67,9 @@ bool entry_data(struct session *s, enum dir dir, const char *p, size_t n);
 void entry_up(struct session *s);      /* the server's leg is connected */
 void entry_secured(struct session *s, enum side side); /* a handshake of ours is over, and valid */
 
-/* The server's TLS or the way to it failed: on with the next target, else the client is told. */
-void entry_server_failed(struct session *s, const struct error *e);
+/* The server's TLS or the way to it failed: on with the next target, `again` with the same, else the
+ * client is told. */
+void entry_server_failed(struct session *s, const struct error *e, bool again);
 /* What an opening has received and not decided is recorded, and that it was not sent on. */
 void entry_rest(struct session *s);
 /* No server: the client gets a stream with this condition, and the end (RFC 6120 §4.9.3). */

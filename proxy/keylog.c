@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,17 +16,24 @@
 #define GOODBYE_MS     1000
 
 struct keylog {
-    struct out *out;
-    unsigned long lost; /* lines */
+    pthread_mutex_t lock; /* workers write whole lines; each takes what a memcpy takes */
+    struct out *out;      /* under the lock, as the next */
+    unsigned long lost;   /* lines */
 };
+
+static int index_made; /* once, for the life of the program */
+
+static void make_index(void)
+{
+    index_made = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
 
 static int keylog_index(void)
 {
-    static int index = -1; /* made once, by the loop's thread, for the life of the program */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (index < 0)
-        index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    return index;
+    pthread_once(&once, make_index);
+    return index_made;
 }
 
 static int open_file(const char *path, struct error *e)
@@ -65,6 +73,7 @@ struct keylog *keylog_open(const char *path, struct error *e)
         free(k);
         return NULL;
     }
+    pthread_mutex_init(&k->lock, NULL);
     return k;
 }
 
@@ -74,12 +83,16 @@ static void on_line(const SSL *ssl, const char *line)
     char text[LINE_MAX_BYTES];
     int n = snprintf(text, sizeof text, "%s\n", line), err;
     struct error e = {0};
+    bool first;
 
     if (!k || n < 0 || (size_t)n >= sizeof text)
         return;
+    pthread_mutex_lock(&k->lock);
     err = out_write(k->out, text, (size_t)n, &e);
+    first = err == ERR_CAP && k->lost++ == 0;
+    pthread_mutex_unlock(&k->lock);
     OPENSSL_cleanse(text, sizeof text);
-    if (err == ERR_CAP && k->lost++ == 0)
+    if (first)
         message(LEVEL_WARN, PAIRS("reason", error_name(ERR_CAP)),
                 "the disk is too slow for --keylog: secrets are being left out of it");
     else if (e.code)
@@ -103,5 +116,6 @@ void keylog_close(struct keylog *k)
         message(LEVEL_WARN, PAIRS("reason", error_name(ERR_CAP)),
                 "--keylog lacks %lu lines: the disk was too slow", k->lost);
     out_close(k->out, GOODBYE_MS);
+    pthread_mutex_destroy(&k->lock);
     free(k);
 }

@@ -20,6 +20,11 @@ int leg_accept(struct leg *l, uv_stream_t *listener)
     return begin(l, tcp_accept(l, listener));
 }
 
+int leg_adopt(struct leg *l, int fd)
+{
+    return begin(l, tcp_adopt(l, fd));
+}
+
 int leg_dial(struct leg *l, const struct dial_options *o)
 {
     return begin(l, tcp_dial(l, o));

@@ -50,6 +50,7 @@ void leg_init(struct leg *l, uv_loop_t *loop, const struct leg_user *user, void 
 /* One of these begins it. Errors: ERR_NOMEM, ERR_IO; the leg is unbegun then. After dialling and
  * serving `up` or `failed` follows. */
 int leg_accept(struct leg *l, uv_stream_t *listener) MUST_CHECK;
+int leg_adopt(struct leg *l, int fd) MUST_CHECK; /* takes a connected socket, on failure too */
 int leg_dial(struct leg *l, const struct dial_options *o) MUST_CHECK;
 struct server_options;
 int leg_serve(struct leg *l, const struct server_options *o) MUST_CHECK;
@@ -59,8 +60,8 @@ const struct dial_target *leg_dialled(const struct leg *l);
 
 /* What it is connected to was of no use, because of `why` (XEP-0368 §3: its TLS failed): that
  * connection goes, with the layers on it, and what was sent on it; it dials on with the next
- * target, and `up` or `failed` follows. Inside `secured` and `failed`, too. False if no target is
- * left or it was not dialled: nothing has changed. */
+ * target (`why` NULL: with the same), and `up` or `failed` follows. Inside `secured` and `failed`,
+ * too. False if no target is left or it was not dialled: nothing has changed. */
 bool leg_redial(struct leg *l, const char *why);
 
 /* The dial under the leg; NULL unless it was dialled. Borrowed. */
@@ -127,6 +128,7 @@ void leg_closed(struct leg *l);      /* the bottom is gone */
 
 /* tcp.c, inproc.c, tls.c. Return owned by the leg, NULL without memory (or on failure). */
 struct layer *tcp_accept(struct leg *l, uv_stream_t *listener);
+struct layer *tcp_adopt(struct leg *l, int fd);
 struct layer *tcp_dial(struct leg *l, const struct dial_options *o);
 const struct dial *tcp_dialler(const struct layer *y);   /* NULL: it was accepted */
 bool tcp_redial(struct layer *y, const char *why);

@@ -1,5 +1,6 @@
 #include "listen.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "../logs/message.h"
@@ -29,21 +30,19 @@ static void listener_address(const uv_tcp_t *t, struct sockaddr_storage *a)
 
 const char *proxy_address(const struct proxy *p, char *out, size_t size)
 {
-    struct sockaddr_storage a;
-
-    listener_address(&p->listener[0], &a);
-    return address_text(&a, out, size);
+    return address_text(&p->member.crew->address[0], out, size);
 }
 
 void listen_tell(const struct proxy *p)
 {
-    char name[ADDRESS_TEXT];
-    struct sockaddr_storage a;
+    const struct crew *c = p->member.crew;
+    char name[ADDRESS_TEXT], workers[12] = "";
 
-    for (unsigned i = 0; i < p->listeners; i++) {
-        listener_address(&p->listener[i], &a);
-        message(LEVEL_INFO, PAIRS("addr", address_text(&a, name, sizeof name)), "listening");
-    }
+    if (c->workers > 1)
+        snprintf(workers, sizeof workers, "%u", c->workers);
+    for (unsigned i = 0; i < c->addresses; i++)
+        message(LEVEL_INFO, PAIRS("addr", address_text(&c->address[i], name, sizeof name),
+                                  "workers", workers), "listening");
 }
 
 /* ---- is it us? ---- */
@@ -67,10 +66,11 @@ static bool is_local(const struct sockaddr_storage *a)
 
 static bool is_own(const struct proxy *p, const struct sockaddr_storage *a)
 {
-    for (unsigned i = 0; i < p->listeners; i++) {
-        struct sockaddr_storage own;
+    const struct crew *c = p->member.crew;
 
-        listener_address(&p->listener[i], &own);
+    for (unsigned i = 0; i < c->addresses; i++) {
+        struct sockaddr_storage own = c->address[i];
+
         address_unmap(&own);
         if (address_port(&own) != address_port(a))
             continue;
@@ -85,14 +85,12 @@ static bool is_own(const struct proxy *p, const struct sockaddr_storage *a)
 bool listen_loops(void *arg, const struct sockaddr_storage *peer,
                   const struct sockaddr_storage *own)
 {
-    const struct proxy *p = arg;
+    const struct crew *c = ((const struct proxy *)arg)->member.crew;
 
-    for (unsigned i = 0; i < p->listeners; i++) {
-        struct sockaddr_storage l;
-        bool both;
+    for (unsigned i = 0; i < c->addresses; i++) {
+        struct sockaddr_storage l = c->address[i];
+        bool both = l.ss_family == AF_INET6; /* [::] takes IPv4, too */
 
-        listener_address(&p->listener[i], &l);
-        both = l.ss_family == AF_INET6; /* [::] takes IPv4, too */
         address_unmap(&l);
         if (address_port(&l) != address_port(peer))
             continue;
@@ -105,15 +103,6 @@ bool listen_loops(void *arg, const struct sockaddr_storage *peer,
     return false;
 }
 
-/* Is the client one of our own legs? */
-static bool from_us(const struct session *s)
-{
-    for (const struct session *o = s->proxy->sessions; o; o = o->next)
-        if (o->own.ss_family && address_equal(&o->own, &s->arrival.peer))
-            return true;
-    return false;
-}
-
 int listen_circle(const struct session *s, struct error *e)
 {
     char to[ADDRESS_TEXT];
@@ -123,7 +112,7 @@ int listen_circle(const struct session *s, struct error *e)
         return error_set(e, ERR_LOOP, "the client connected to %s itself, so nobody knows where it "
                          "wanted to go; let the firewall send its traffic here "
                          "(docs/transparent.md), or give UPSTREAM", to);
-    if (s->proxy->options->transparent && from_us(s))
+    if (s->proxy->options->transparent && own_has(&s->proxy->member.crew->own, &s->arrival.peer))
         return error_set(e, ERR_LOOP, "the firewall sent xmpptap's own connection to %s back to "
                          "it; let the rules leave out the user that xmpptap runs as, which must "
                          "not be the client's (docs/transparent.md)", to);
@@ -141,7 +130,7 @@ static void on_connection(uv_stream_t *listener, int status)
                 "a connection could not be accepted: %s; are there too many open files (ulimit "
                 "-n)?", uv_strerror(status));
     else
-        session_accept(p, listener);
+        crew_accept(p, listener);
 }
 
 static bool needs_mark(const struct proxy *p)
@@ -178,6 +167,12 @@ static int mark(const struct proxy *p, const uv_tcp_t *t, int family, struct err
     return transparent_mark(fd, family, e);
 }
 
+/* It stands: where, as long as the run lives. */
+static void note_address(struct crew *c, const uv_tcp_t *t)
+{
+    listener_address(t, &c->address[c->addresses++]);
+}
+
 static int listen_on(struct proxy *p, const char *text, struct error *e)
 {
     struct sockaddr_storage a;
@@ -193,8 +188,10 @@ static int listen_on(struct proxy *p, const char *text, struct error *e)
     err = uv_tcp_bind(t, (struct sockaddr *)&a, 0);
     if (!err)
         err = uv_listen((uv_stream_t *)t, BACKLOG, on_connection);
-    if (!err)
+    if (!err) {
+        note_address(p->member.crew, t);
         return 0;
+    }
     return error_set(e, ERR_IO, "cannot listen on %s: %s; %s", text, uv_strerror(err),
                      err == UV_EADDRINUSE ? "stop what listens there, or give another with -l"
                      : err == UV_EACCES   ? "take a port above 1023, or start with the right to it"
@@ -216,9 +213,11 @@ static int listen_inherited(struct proxy *p, int fd, struct error *e)
             return (int)e->code;
         err = uv_listen((uv_stream_t *)t, BACKLOG, on_connection);
     }
-    return err ? error_set(e, ERR_IO, "cannot listen on descriptor %d, which LISTEN_FDS gives: %s",
-                           fd, uv_strerror(err))
-               : 0;
+    if (err)
+        return error_set(e, ERR_IO, "cannot listen on descriptor %d, which LISTEN_FDS gives: %s", fd,
+                         uv_strerror(err));
+    note_address(p->member.crew, t);
+    return 0;
 }
 
 int listen_open(struct proxy *p, struct error *e)

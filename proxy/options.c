@@ -110,6 +110,13 @@ static int set_value(const struct command *c, const struct option_row *r, void *
             return usage_error(c, "--%s %s: give whole seconds, 1 to 86400", r->name, value);
         *(unsigned *)at = (unsigned)n;
         break;
+    case OPTION_COUNT:
+        n = strtoul(value, &end, 10);
+        if (*value < '0' || *value > '9' || *end || n < 1 || n > OPTION_COUNT_MAX)
+            return usage_error(c, "--%s %s: give a whole number, 1 to %d", r->name, value,
+                               OPTION_COUNT_MAX);
+        *(unsigned *)at = (unsigned)n;
+        break;
     case OPTION_BYTES:
         if (!parse_bytes(value, at))
             return usage_error(c, "--%s %s: give a size from 4k to 1g, such as 64k or 32m", r->name,

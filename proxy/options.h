@@ -14,12 +14,14 @@ enum option_type {
     OPTION_STRING,  /* const char *: points into argv */
     OPTION_STRINGS, /* const char *[OPTION_STRINGS_MAX]: one more each time, NULL-ended */
     OPTION_SECONDS, /* unsigned, 1 to 86400 */
+    OPTION_COUNT,   /* unsigned, 1 to OPTION_COUNT_MAX */
     OPTION_BYTES,   /* size_t, 4k to 1g: a number, and k, m or g behind it for powers of 1024 */
     OPTION_CHOICE,  /* int: the index in `arg` */
     OPTION_OPTIONAL /* int: 1 + the index in `arg`; without a value, which stands behind a `=`, 1 */
 };
 
 #define OPTION_STRINGS_MAX 16
+#define OPTION_COUNT_MAX   64
 
 struct option_row {
     char letter;         /* 0: none */

@@ -11,6 +11,7 @@
 #include "client_cert.h"
 #include "keylog.h"
 #include "listen.h"
+#include "secure.h"
 #include "session.h"
 
 int resolver_parse(const char *text, struct sockaddr_storage *a, struct error *e)
@@ -61,7 +62,7 @@ static void on_publish(uv_timer_t *timer)
     recorder_publish(p->recorder);
 }
 
-static void close_handles(struct proxy *p);
+static void close_if_over(struct proxy *p);
 
 /* Before the loop waits: what was recorded in this turn must not wait longer than 20 ms. */
 static void on_prepare(uv_prepare_t *prepare)
@@ -70,8 +71,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
     if (recorder_pending(p->recorder) && !uv_is_active((uv_handle_t *)&p->publish))
         uv_timer_start(&p->publish, on_publish, RECORDER_PUBLISH_MS, 0);
-    if (p->stopping && !p->sessions)
-        close_handles(p);
+    close_if_over(p);
 }
 
 /* ---- stopping ---- */
@@ -91,8 +91,17 @@ static void close_handles(struct proxy *p)
     close_handle((uv_handle_t *)&p->room);
     for (int i = 0; i < 2; i++)
         close_handle((uv_handle_t *)&p->signals[i]);
+    crew_leave(p);
     resolver_free(p->resolver);
     p->resolver = NULL;
+}
+
+/* The first worker hears signals as long as another has sessions: without its handler one more
+ * would end the process in the middle of the goodbyes. */
+static void close_if_over(struct proxy *p)
+{
+    if (p->stopping && !p->sessions && (p->member.number > 0 || crew_over(p->member.crew)))
+        close_handles(p);
 }
 
 void proxy_stop(struct proxy *p)
@@ -108,16 +117,20 @@ void proxy_stop(struct proxy *p)
         next = s->next;
         session_close(s, SIDE_PROXY, ERR_STOPPED, NULL);
     }
-    if (!p->sessions)
-        close_handles(p);
+    if (p->member.number == 0)
+        crew_stop(p);
+    close_if_over(p);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct proxy *p = signal->data;
 
+    if (p->stopping)
+        return;
     message(LEVEL_INFO, PAIRS("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
-            "stopping; sessions are told goodbye, %lu connections came without a byte", p->empty);
+            "stopping; sessions are told goodbye, %lu connections came without a byte",
+            crew_empty(p->member.crew));
     proxy_stop(p);
 }
 
@@ -130,6 +143,16 @@ static void say_shared_key(const struct identity_files *f)
                 "this key is open to its group; if that is not meant so: chmod 600");
 }
 
+/* What our handshakes with servers need besides; each worker's own. */
+static int watch_upstream(struct proxy *p, struct error *e)
+{
+    client_cert_watch(p->upstream_tls);
+    if (p->options->full_handshakes)
+        return 0;
+    p->resume = resume_new(p->upstream_tls);
+    return p->resume ? 0 : error_set(e, ERR_NOMEM, "no memory to start");
+}
+
 static int open_upstream(struct proxy *p, struct error *e)
 {
     const struct proxy_options *o = p->options;
@@ -138,13 +161,25 @@ static int open_upstream(struct proxy *p, struct error *e)
     p->upstream_tls = verify_context(o->upstream_ca, e);
     if (!p->upstream_tls)
         return (int)e->code;
-    client_cert_watch(p->upstream_tls);
+    if (watch_upstream(p, e))
+        return (int)e->code;
     if (!o->client_cert)
         return 0;
     if (identity_use(p->upstream_tls, &client, e))
         return (int)e->code;
     say_shared_key(&client);
     return 0;
+}
+
+/* A context of its own, so that workers do not wait for each other in it, with what `first` has
+ * read. */
+static int copy_upstream(struct proxy *p, SSL_CTX *first, struct error *e)
+{
+    p->upstream_tls = verify_context_like(first, e);
+    if (!p->upstream_tls)
+        return (int)e->code;
+    keylog_watch(p->keylog, p->upstream_tls);
+    return watch_upstream(p, e);
 }
 
 static int open_tls(struct proxy *p, struct error *e)
@@ -163,13 +198,26 @@ static int open_tls(struct proxy *p, struct error *e)
 
 /* ---- its life ---- */
 
-int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
+int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct crew *c,
+                 struct error *e)
 {
     int err;
 
     *p = (struct proxy){.loop = loop, .options = o};
+    crew_join(c, p, 0);
     err = open_tls(p, e);
     return err ? err : listen_open(p, e);
+}
+
+int proxy_follow(struct proxy *p, uv_loop_t *loop, const struct proxy *first, unsigned number,
+                 struct error *e)
+{
+    *p = (struct proxy){.loop = loop, .options = first->options, .keylog = first->keylog,
+                        .server_tls = first->server_tls};
+    crew_join(first->member.crew, p, number);
+    if (p->server_tls)
+        SSL_CTX_up_ref(p->server_tls);
+    return first->upstream_tls ? copy_upstream(p, first->upstream_tls, e) : 0;
 }
 
 int proxy_open_keylog(struct proxy *p, struct error *e)
@@ -181,8 +229,6 @@ int proxy_open_keylog(struct proxy *p, struct error *e)
         return (int)e->code;
     if (p->upstream_tls)
         keylog_watch(p->keylog, p->upstream_tls);
-    if (p->server_tls)
-        keylog_watch(p->keylog, p->server_tls);
     return 0;
 }
 
@@ -200,6 +246,10 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 {
     p->recorder = recorder;
     p->ca = ca;
+    if (p->member.number == 0 && p->server_tls)
+        secure_prepare(p->server_tls, p->keylog);
+    else if (p->member.number == 0)
+        ca_prepare_leaves(ca, secure_prepare, p->keylog);
     p->reader = reader_new();
     if (!p->reader)
         return error_set(e, ERR_NOMEM, "no memory to start");
@@ -213,6 +263,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
     uv_async_init(p->loop, &p->room, on_room);
     p->publish.data = p->prepare.data = p->room.data = p;
     uv_prepare_start(&p->prepare, on_prepare);
+    if (p->member.number > 0)
+        return 0;
     for (int i = 0; i < 2; i++) {
         uv_signal_init(p->loop, &p->signals[i]);
         p->signals[i].data = p;
@@ -228,8 +280,10 @@ void proxy_free(struct proxy *p)
         return;
     close_handles(p);
     uv_run(p->loop, UV_RUN_DEFAULT);
+    resume_free(p->resume);
     SSL_CTX_free(p->upstream_tls);
     SSL_CTX_free(p->server_tls);
-    keylog_close(p->keylog);
+    if (p->member.number == 0)
+        keylog_close(p->keylog);
     reader_free(p->reader);
 }

@@ -1,6 +1,6 @@
 /* proxy.h: what all sessions of a loop share, and its life: listening, running, stopping.
  *
- * Loop thread only. Made by the commands `proxy` and `demo`.
+ * Loop thread only; one a worker (crew.h), made by capture.c.
  */
 #ifndef XMPPTAP_PROXY_H
 #define XMPPTAP_PROXY_H
@@ -8,13 +8,14 @@
 #include <uv.h>
 
 #include "../certs/ca.h"
+#include "../certs/resume.h"
 #include "../logs/recorder.h"
+#include "crew.h"
 #include "gate.h"
 #include "address.h"
 #include "resolver.h"
 #include "upstream.h"
 
-#define LISTENERS_MAX 16
 #define BALANCERS_MAX 16
 
 struct session;
@@ -49,6 +50,7 @@ struct proxy_options {
     size_t item_bytes, wait_bytes; /* the gate's caps */
     const char *server_cert, *server_key; /* the server's own, shown to clients; or NULL */
     const char *client_cert, *client_key; /* shown to the server when it asks; or NULL */
+    bool full_handshakes;    /* TLS sessions do not go on, on either side */
     const char *keylog;      /* file for TLS secrets, or NULL */
     int channel_binding;     /* enum channel_binding */
     int strip_compression;   /* 1: XEP-0138 is taken out of the features */
@@ -63,38 +65,47 @@ struct proxy_options {
 
 struct proxy {
     const struct proxy_options *options; /* borrowed */
+    struct crew_member member;
     uv_loop_t *loop;
     struct recorder *recorder;  /* borrowed */
-    struct ca *ca;              /* borrowed; NULL with --server-cert */
+    struct ca *ca;              /* borrowed, all workers'; NULL with --server-cert */
     SSL_CTX *upstream_tls;      /* owned; NULL for builtin: */
-    SSL_CTX *server_tls;        /* owned: --server-cert; NULL: leaves are forged */
-    struct keylog *keylog;      /* owned, or NULL */
+    struct resume *resume;      /* owned: its sessions; NULL for builtin:, or not wanted */
+    SSL_CTX *server_tls;        /* --server-cert, a reference to all workers'; NULL: leaves are
+                                 * forged */
+    struct keylog *keylog;      /* all workers', the first one's own; or NULL */
     struct resolver *resolver;  /* owned; NULL for builtin: */
     struct reader *reader;      /* owned: the gates' */
     struct session *sessions;   /* list */
-    unsigned long empty;        /* connections without a byte */
+    atomic_ulong empty;         /* connections without a byte */
     bool starved;               /* the recorder's queue is full: nobody reads */
     bool stopping;
-    unsigned listeners;
+    unsigned listeners;         /* the first worker's */
     uv_tcp_t listener[LISTENERS_MAX];
     uv_timer_t publish;
     uv_prepare_t prepare;
     uv_async_t room;
-    uv_signal_t signals[2];
+    uv_signal_t signals[2];     /* the first worker's */
 };
 
 /* "ADDR:PORT" of a DNS server to a socket's address. ERR_USAGE with `e` filled. */
 int resolver_parse(const char *text, struct sockaddr_storage *a, struct error *e) MUST_CHECK;
 
-/* Opens the listeners; connections wait until the loop runs. Errors: ERR_USAGE, ERR_CA
- * (certificates, keys), ERR_IO (names the address and the cure), ERR_NOMEM; proxy_free() it all the same. Borrows `o`. */
-int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct error *e)
-    MUST_CHECK;
+/* The crew's first worker: opens the listeners; connections wait until the loop runs. Errors:
+ * ERR_USAGE, ERR_CA (certificates, keys), ERR_IO (names the address and the cure), ERR_NOMEM;
+ * proxy_free() it all the same. Borrows `o` and `c`. */
+int proxy_listen(struct proxy *p, uv_loop_t *loop, const struct proxy_options *o, struct crew *c,
+                 struct error *e) MUST_CHECK;
+
+/* Worker `number` of `first`'s crew, when that has all that can fail: files are read once. ERR_NOMEM;
+ * proxy_free() it all the same, before the first. */
+int proxy_follow(struct proxy *p, uv_loop_t *loop, const struct proxy *first, unsigned number,
+                 struct error *e) MUST_CHECK;
 
 /* --keylog, behind proxy_listen(): what can fail without a trace goes first. ERR_IO, ERR_NOMEM. */
 int proxy_open_keylog(struct proxy *p, struct error *e) MUST_CHECK;
 
-/* Ready for sessions; says on which addresses. Borrows both until proxy_free(). Errors:
+/* Ready for sessions; the first worker says on which addresses. Borrows both until proxy_free(). Errors:
  * ERR_NOMEM, ERR_IO (the resolver). */
 int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struct error *e)
     MUST_CHECK;
@@ -102,7 +113,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 /* "ADDR:PORT" of the first listener. Returns `out`. */
 const char *proxy_address(const struct proxy *p, char *out, size_t size);
 
-/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. */
+/* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. The first
+ * worker's tells the others, and waits for them. */
 void proxy_stop(struct proxy *p);
 
 /* After the loop has run out. */

@@ -154,9 +154,12 @@ void reach_up(struct session *s)
     const struct dial *d = leg_dialler(SERVER(s));
     const struct dial_target *t = leg_dialled(SERVER(s));
     bool named = d && dial_by_name(d);
-    socklen_t len = sizeof s->own;
+    struct sockaddr_storage own = {0};
+    socklen_t len = sizeof own;
 
-    getsockname(leg_fd(SERVER(s)), (struct sockaddr *)&s->own, &len);
+    if (s->proxy->options->transparent &&
+        getsockname(leg_fd(SERVER(s)), (struct sockaddr *)&own, &len) == 0)
+        own_enter(&s->proxy->member.crew->own, &s->own, &own);
     if (d)
         message(LEVEL_INFO, PAIRS("session", s->id, "side", "server", "addr", t->address),
                 "connected to %s%s%s", named ? t->host : t->address,

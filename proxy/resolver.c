@@ -1,5 +1,6 @@
 #include "resolver.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,11 +190,31 @@ static void set_server(struct resolver *r, const struct sockaddr_storage *a)
         ntohs(a->ss_family == AF_INET6 ? v6->sin6_port : v4->sin_port);
 }
 
+/* c-ares counts its users itself, but without a lock, and a worker's end is its own. */
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
+
+static int library_begin(void)
+{
+    int status;
+
+    pthread_mutex_lock(&library);
+    status = ares_library_init(ARES_LIB_INIT_ALL);
+    pthread_mutex_unlock(&library);
+    return status;
+}
+
+static void library_end(void)
+{
+    pthread_mutex_lock(&library);
+    ares_library_cleanup();
+    pthread_mutex_unlock(&library);
+}
+
 struct resolver *resolver_new(uv_loop_t *loop, const struct sockaddr_storage *server,
                               struct error *e)
 {
     struct resolver *r = calloc(1, sizeof *r);
-    int status = ares_library_init(ARES_LIB_INIT_ALL);
+    int status = library_begin();
 
     if (!r || status != ARES_SUCCESS) {
         free(r);
@@ -210,7 +231,7 @@ struct resolver *resolver_new(uv_loop_t *loop, const struct sockaddr_storage *se
         error_set(e, ERR_IO, "the resolver cannot be started: %s; is " CONFIG " right?",
                   ares_strerror(status));
         free(r);
-        ares_library_cleanup();
+        library_end();
         return NULL;
     }
     uv_timer_init(loop, &r->timeout);
@@ -242,7 +263,7 @@ void resolver_free(struct resolver *r)
     }
     uv_close((uv_handle_t *)&r->timeout, on_closed);
     uv_close((uv_handle_t *)&r->tell, on_closed);
-    ares_library_cleanup();
+    library_end();
 }
 
 /* ---- questions ---- */

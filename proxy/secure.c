@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../certs/cert.h"
+#include "../certs/resume.h"
 #include "../certs/verify.h"
 #include "../logs/message.h"
 #include "client_cert.h"
@@ -43,12 +44,13 @@ void secure_record(struct session *s, enum side side, const char *verify, const 
 void secure_refused(struct session *s, enum side by, const struct error *e)
 {
     struct buf *proceed = &s->gate.proceed;
+    bool broke = leg_ssl(SERVER(s)) && e->code != ERR_CERTIFICATE && resume_broke(leg_ssl(SERVER(s)));
 
     if (leg_ssl(SERVER(s)))
         secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail,
                       e->kind);
     if (s->entry.step != ENTRY_OVER) {
-        entry_server_failed(s, e);
+        entry_server_failed(s, e, broke);
         return;
     }
     session_edit(s, DIR_S2C, proceed->p, proceed->len, TLS_FAILURE, sizeof TLS_FAILURE - 1,
@@ -56,6 +58,30 @@ void secure_refused(struct session *s, enum side by, const struct error *e)
     buf_free(proceed);
     s->gone[SIDE_SERVER] = e->code != ERR_CERTIFICATE;
     session_close(s, by, e->code, "%s", e->detail);
+}
+
+/* A client of direct TLS that sent no SNI, and no UPSTREAM but an address: whom it wants to reach is
+ * known when it has TLS and sends its header. Until then nothing of it goes to the server. */
+static bool nameless(const struct session *s)
+{
+    struct sockaddr_storage a;
+    char text[DOMAIN_MAX + 8];
+
+    snprintf(text, sizeof text, strchr(s->upstream->host, ':') ? "[%s]:1" : "%s:1",
+             s->upstream->host);
+    return s->entry.step != ENTRY_OVER && s->entry.direct && !*s->gate.domain &&
+           (!*s->upstream->host || address_parse(text, &a));
+}
+
+/* Sessions go on where all is the same: who is asked for, how, and where. */
+static void offer_session(struct session *s, SSL *ssl, const char *name, bool direct)
+{
+    char key[DOMAIN_MAX + ADDRESS_TEXT + 8];
+
+    snprintf(key, sizeof key, "%s %s %s", leg_dialled(SERVER(s))->address, direct ? "alpn" : "-",
+             name);
+    if (!nameless(s))
+        resume_offer(s->proxy->resume, ssl, key);
 }
 
 void secure_server(struct session *s, const char *p, size_t n)
@@ -74,6 +100,7 @@ void secure_server(struct session *s, const char *p, size_t n)
             session_close(s, SIDE_PROXY, ERR_NOMEM, NULL);
             return;
         }
+        offer_session(s, ssl, name, direct);
         SSL_set_connect_state(ssl);
     }
     if (leg_push_tls(SERVER(s), ssl))
@@ -88,19 +115,6 @@ static void say_ignored(const struct session *s, const struct error *e)
             PAIRS("session", s->id, "side", "server", "phase", "tls-handshake", "reason",
                   error_name(ERR_CERTIFICATE)),
             "ignored because of --insecure: %s", e->detail);
-}
-
-/* A client of direct TLS that sent no SNI, and no UPSTREAM but an address: whom it wants to reach is
- * known when it has TLS and sends its header. Until then nothing of it goes to the server. */
-static bool nameless(const struct session *s)
-{
-    struct sockaddr_storage a;
-    char text[DOMAIN_MAX + 8];
-
-    snprintf(text, sizeof text, strchr(s->upstream->host, ':') ? "[%s]:1" : "%s:1",
-             s->upstream->host);
-    return s->entry.step != ENTRY_OVER && s->entry.direct && !*s->gate.domain &&
-           (!*s->upstream->host || address_parse(text, &a));
 }
 
 bool secure_named(void *arg)
@@ -145,6 +159,8 @@ void secure_server_done(struct session *s)
         }
         if (err)
             say_ignored(s, &e);
+        else if (!s->gate.name_due)
+            resume_keep(ssl, client_cert_asked(ssl));
         secure_record(s, SIDE_SERVER, err ? e.detail : "ok", "", err ? e.kind : NULL);
     }
     if (s->entry.step != ENTRY_OVER) {
@@ -171,6 +187,23 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *len,
     return SSL_TLSEXT_ERR_NOACK;
 }
 
+/* The name says which leaf, and that is chosen already. What is not acknowledged (RFC 6066 §3) OpenSSL
+ * does not keep in a session of TLS 1.2, and it would be missed where that goes on. */
+static int take_name(SSL *ssl, int *alert, void *arg)
+{
+    (void)ssl;
+    (void)alert;
+    (void)arg;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+void secure_prepare(SSL_CTX *client, void *keylog)
+{
+    SSL_CTX_set_alpn_select_cb(client, choose_alpn, NULL);
+    SSL_CTX_set_tlsext_servername_callback(client, take_name);
+    keylog_watch(keylog, client);
+}
+
 /* What the client is shown: a leaf, or the server's own certificate. Returns a new reference, or
  * NULL with `e` filled. */
 static SSL_CTX *client_context(struct session *s, const char *name, X509 *upstream,
@@ -178,12 +211,8 @@ static SSL_CTX *client_context(struct session *s, const char *name, X509 *upstre
 {
     SSL_CTX *ctx = s->proxy->server_tls;
 
-    if (!ctx) {
-        ctx = ca_leaf_context(s->proxy->ca, name, upstream, e);
-        if (ctx)
-            keylog_watch(s->proxy->keylog, ctx);
-        return ctx;
-    }
+    if (!ctx)
+        return ca_leaf_context(s->proxy->ca, name, upstream, e);
     if (!verify_names(SSL_CTX_get0_certificate(ctx), name))
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "tls-handshake"),
                 "the certificate of --server-cert does not name \"%s\", which the client asked "
@@ -201,14 +230,16 @@ void secure_client(struct session *s, const char *p, size_t n)
     SSL_CTX *ctx = client_context(s, domain(s, name), cert, &e);
     SSL *ssl;
 
-    if (ctx)
-        SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     ssl = ctx ? SSL_new(ctx) : NULL;
     X509_free(cert);
     SSL_CTX_free(ctx);
     if (ssl && !client_cert_ask(ssl, server)) {
         SSL_free(ssl);
         ssl = NULL;
+    }
+    if (ssl && s->proxy->options->full_handshakes) {
+        SSL_set_options(ssl, SSL_OP_NO_TICKET);
+        SSL_set_num_tickets(ssl, 0);
     }
     if (!ctx) {
         session_close(s, SIDE_PROXY, e.code, "%s", e.detail);

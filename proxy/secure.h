@@ -15,6 +15,10 @@ void secure_server_done(struct session *s);
 /* It cannot be secured: the client gets <failure/> for the <proceed/>, and the end. */
 void secure_refused(struct session *s, enum side by, const struct error *e);
 
+/* For each context that clients are shown, before it is used: no worker changes it later. `keylog`:
+ * a `struct keylog`, or NULL. */
+void secure_prepare(SSL_CTX *client, void *keylog);
+
 /* The domain is known only now: is the server the one it should be? For gate_user. */
 bool secure_named(void *arg);
 void secure_misnamed(void *arg, const char *p, size_t n);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../logs/message.h"
 #include "bridging.h"
@@ -129,7 +130,7 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
         recording_rest(s);
         recording_end(s);
     } else {
-        s->proxy->empty++;
+        atomic_fetch_add(&s->proxy->empty, 1);
     }
     for (int i = 0; i < 2; i++)
         if (!s->gone[i])
@@ -153,6 +154,8 @@ void session_release(struct session *s)
     entry_free(&s->entry);
     arrival_free(&s->arrival);
     bridging_end(s);
+    own_leave(&s->proxy->member.crew->own, &s->own);
+    crew_gone(s->proxy);
     free(s);
 }
 
@@ -345,7 +348,7 @@ static void on_eof(void *arg, struct leg *l)
     if (side == SIDE_SERVER && s->entry.step == ENTRY_SERVER_OPENING) {
         error_set(&e, ERR_REFUSED_TLS, "the server closed the connection before xmpptap's own "
                   "STARTTLS with it was over; look at its log, and is UPSTREAM its port for STARTTLS?");
-        entry_server_failed(s, &e);
+        entry_server_failed(s, &e, false);
     } else if (side == SIDE_CLIENT && s->entry.direct && s->entry.step == ENTRY_FIRST) {
         entry_no_hello(s, ERR_CLOSED, "closed", "the client closed the connection in the middle of "
                        "its ClientHello");
@@ -494,15 +497,18 @@ void session_reading(struct session *s)
     }
 }
 
-void session_accept(struct proxy *p, uv_stream_t *listener)
+static void refuse(struct proxy *p, const char *why)
+{
+    message(LEVEL_ERROR, PAIRS("reason", error_name(ERR_NOMEM)), "%s", why);
+    crew_gone(p);
+}
+
+static struct session *new_session(struct proxy *p)
 {
     struct session *s = calloc(1, sizeof *s);
 
-    if (!s) {
-        message(LEVEL_ERROR, PAIRS("reason", error_name(ERR_NOMEM)),
-                "no memory for a connection; it waits");
-        return;
-    }
+    if (!s)
+        return NULL;
     s->proxy = p;
     s->handles = 4; /* two legs and two timers */
     s->next = p->sessions;
@@ -518,12 +524,42 @@ void session_accept(struct proxy *p, uv_stream_t *listener)
     limits_init(s);
     leg_init(CLIENT(s), p->loop, &leg_events, s);
     leg_init(SERVER(s), p->loop, &leg_events, s);
-    if ((s->gate.bridged && bridging_begin(s)) || leg_accept(CLIENT(s), listener) ||
-        !arrival_init(&s->arrival, p->options, leg_fd(CLIENT(s)))) {
+    return s;
+}
+
+/* Its client's leg stands (`failed`: it does not). */
+static void arrives(struct session *s, int failed)
+{
+    const struct proxy_options *o = s->proxy->options;
+
+    if (failed || (s->gate.bridged && bridging_begin(s)) ||
+        !arrival_init(&s->arrival, o, leg_fd(CLIENT(s)))) {
         finish(s); /* it was gone before it was there */
         return;
     }
     if (s->arrival.due)
-        session_wait(s, WAIT_HEADER, p->options->handshake_s * 1000);
+        session_wait(s, WAIT_HEADER, o->handshake_s * 1000);
     session_reading(s);
+}
+
+void session_accept(struct proxy *p, uv_stream_t *listener)
+{
+    struct session *s = new_session(p);
+
+    if (s)
+        arrives(s, leg_accept(CLIENT(s), listener));
+    else
+        refuse(p, "no memory for a connection; it waits");
+}
+
+void session_adopt(struct proxy *p, int fd)
+{
+    struct session *s = new_session(p);
+
+    if (s) {
+        arrives(s, leg_adopt(CLIENT(s), fd));
+    } else {
+        close(fd);
+        refuse(p, "no memory for a connection");
+    }
 }

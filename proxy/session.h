@@ -36,7 +36,7 @@ struct session {
     char id[TAP_ID_MAX];
     struct arrival arrival;  /* whose connection it is */
     const struct upstream *upstream; /* where it goes */
-    struct sockaddr_storage own; /* our end of the server's leg, once it stands */
+    struct own_end own;      /* our end of the server's leg, with --transparent */
     char client[64];         /* address:port */
     struct limits limits;    /* of the login, and of silence */
     uv_timer_t timer;
@@ -61,8 +61,10 @@ struct session {
     } end;
 };
 
-/* Accepts a connection; without memory it is refused and said. */
+/* Accepts a connection, or takes one (`fd`) that another worker has accepted; without memory it is
+ * refused and said. */
 void session_accept(struct proxy *p, uv_stream_t *listener);
+void session_adopt(struct proxy *p, int fd);
 
 /* Ends it: what is pending goes out, both sides learn of it, who and why is recorded. As often as
  * you like: the first reason counts. `fmt` NULL: no detail. */

@@ -1,6 +1,7 @@
 /* tcp.c: the TCP layer at the bottom of a leg. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../decoder/buf.h"
 #include "leg.h"
@@ -131,10 +132,10 @@ bool tcp_redial(struct layer *y, const char *why)
     return true;
 }
 
-struct layer *tcp_accept(struct leg *l, uv_stream_t *listener)
+/* For a connection that is there already. */
+static struct tcp *tcp_arrived(struct leg *l)
 {
     struct tcp *t = tcp_new(l);
-
     uv_tcp_t *handle = calloc(1, sizeof *handle);
 
     if (!t || !handle || uv_tcp_init(l->loop, handle)) {
@@ -144,9 +145,34 @@ struct layer *tcp_accept(struct leg *l, uv_stream_t *listener)
     }
     t->handle = handle;
     handle->data = t;
-    t->connected = uv_accept(listener, (uv_stream_t *)handle) == 0;
+    return t;
+}
+
+struct layer *tcp_accept(struct leg *l, uv_stream_t *listener)
+{
+    struct tcp *t = tcp_arrived(l);
+
+    if (!t)
+        return NULL;
+    t->connected = uv_accept(listener, (uv_stream_t *)t->handle) == 0;
     if (t->connected) /* else it is gone already: the first read says so */
-        uv_tcp_nodelay(handle, 1);
+        uv_tcp_nodelay(t->handle, 1);
+    return &t->layer;
+}
+
+struct layer *tcp_adopt(struct leg *l, int fd)
+{
+    struct tcp *t = tcp_arrived(l);
+
+    if (!t) {
+        close(fd);
+        return NULL;
+    }
+    t->connected = uv_tcp_open(t->handle, fd) == 0;
+    if (t->connected)
+        uv_tcp_nodelay(t->handle, 1);
+    else
+        close(fd);
     return &t->layer;
 }
 

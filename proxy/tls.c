@@ -1,4 +1,5 @@
 /* tls.c: the TLS layer. OpenSSL reads from the bytes that came and writes into the layer below. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,19 +58,24 @@ static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
     return cmd == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *bio_method(void)
-{
-    static BIO_METHOD *m; /* made once, by the loop's thread, for the life of the program */
+static BIO_METHOD *method; /* made once, for the life of the program; NULL without memory */
 
-    if (!m) {
-        m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "leg");
-        if (!m)
-            return NULL;
-        BIO_meth_set_read(m, bio_read);
-        BIO_meth_set_write(m, bio_write);
-        BIO_meth_set_ctrl(m, bio_ctrl);
-    }
-    return m;
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "leg");
+    if (!method)
+        return;
+    BIO_meth_set_read(method, bio_read);
+    BIO_meth_set_write(method, bio_write);
+    BIO_meth_set_ctrl(method, bio_ctrl);
+}
+
+static const BIO_METHOD *bio_method(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, make_method);
+    return method;
 }
 
 struct layer *tls_new(struct leg *l, SSL *ssl)

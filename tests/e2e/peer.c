@@ -266,6 +266,8 @@ static int handshake(struct peer *p, SSL_CTX *ctx, const char *host, bool server
     SSL_set_options(p->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
     if (host && (!SSL_set_tlsext_host_name(p->ssl, host) || !SSL_set1_host(p->ssl, host)))
         return tls_flunk(p, "TLS name");
+    if (p->session && !SSL_set_session(p->ssl, p->session))
+        return tls_flunk(p, "TLS session");
     int ret;
     while ((ret = server ? SSL_accept(p->ssl) : SSL_connect(p->ssl)) != 1) {
         int w = tls_wait(p, ret, deadline, "TLS handshake");

@@ -15,6 +15,7 @@ struct peer {
     const char *name; /* for messages; borrowed */
     int fd;           /* -1: closed */
     SSL *ssl;         /* owned; NULL before TLS */
+    SSL_SESSION *session; /* borrowed: a client offers to go on with it; or NULL */
     int timeout_ms;   /* limit of each operation */
     size_t write_max; /* most bytes one peer_send() hands to the socket or to TLS; 0: all */
     size_t wire_max;  /* most bytes of TLS records in one write(2); 0: all */

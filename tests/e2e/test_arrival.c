@@ -304,12 +304,13 @@ static const char *program(void)
     return given && *given ? given : "./xmpptap";
 }
 
-/* `script` becomes the program, "$@"; $1 is the descriptor of a socket. */
-static struct run *start_by(struct box *b, const char *script, int fd, const char *listen)
+/* `script` becomes the program, "$@"; $1 is the descriptor of a socket. `option` may be NULL. */
+static struct run *start_by(struct box *b, const char *script, int fd, const char *option,
+                            const char *value)
 {
     const char *argv[] = {"sh", "-c", box_text(b, "fd=$1; shift; %s exec \"$@\"", script), "sh",
                           box_text(b, "%d", fd), program(), "serve", "-d", b->archive, "--ca-dir",
-                          b->ca, listen ? "-l" : NULL, listen, NULL};
+                          b->ca, option, value, NULL};
     return run_start(b, argv, -1);
 }
 
@@ -341,7 +342,7 @@ static void test_inherited(void **state)
 {
     struct box *b = *state;
     int port, fd = inheritable(&port);
-    struct run *r = start_by(b, ACTIVATE, fd, NULL);
+    struct run *r = start_by(b, ACTIVATE, fd, NULL, NULL);
     close(fd);
     run_listening(r);
     assert_int_equal(r->port, port); /* and not the default port */
@@ -360,7 +361,7 @@ static void test_inherited_besides(void **state)
 {
     struct box *b = *state;
     int port, fd = inheritable(&port);
-    struct run *r = start_by(b, ACTIVATE, fd, "[::1]:0");
+    struct run *r = start_by(b, ACTIVATE, fd, "-l", "[::1]:0");
     close(fd);
     run_says(r, box_text(b, "addr=127.0.0.1:%d", port));
     run_says(r, "addr=[::1]:");
@@ -369,11 +370,29 @@ static void test_inherited_besides(void **state)
     box_done(b);
 }
 
+/* One socket for all of them. */
+static void test_inherited_workers(void **state)
+{
+    struct box *b = *state;
+    const char *file[4];
+    int port, fd = inheritable(&port);
+    struct run *r = start_by(b, ACTIVATE, fd, "--workers", "2");
+    close(fd);
+    run_listening(r);
+    assert_int_equal(r->port, port);
+    for (int i = 0; i < 4; i++)
+        assert_served(port);
+    run_stop(r);
+    assert_int_equal(records_files(b, b->archive, file, 4), 2); /* each has had some */
+    box_done(b);
+}
+
 static void test_inherited_by_another(void **state)
 {
     struct box *b = *state;
     int port, fd = inheritable(&port);
-    struct run *r = start_by(b, "exec 3<&$fd; LISTEN_PID=1 LISTEN_FDS=1", fd, "127.0.0.1:0");
+    struct run *r = start_by(b, "exec 3<&$fd; LISTEN_PID=1 LISTEN_FDS=1", fd, "-l",
+                             "127.0.0.1:0");
     run_listening(r);
     assert_int_not_equal(r->port, port);
     run_stop(r);
@@ -399,7 +418,7 @@ static void test_wrong_socket(void **state)
     const struct wrong *row = b->row;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
-    struct run *r = start_by(b, row->script, fd, NULL);
+    struct run *r = start_by(b, row->script, fd, NULL, NULL);
     close(fd);
     run_wait(r, RUN_TIMEOUT_MS);
     assert_int_equal(r->status, 1);
@@ -416,7 +435,7 @@ static void test_wrong_socket(void **state)
 static const struct CMUnitTest others[] = {
     TEST(test_send_own),          TEST(test_lookalike), TEST(test_health_checks),
     TEST(test_inherited),         TEST(test_inherited_besides),
-    TEST(test_inherited_by_another),
+    TEST(test_inherited_workers), TEST(test_inherited_by_another),
 };
 #define OTHERS (sizeof(others) / sizeof(others[0]))
 

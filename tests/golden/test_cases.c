@@ -20,6 +20,7 @@
 #include "../../decoder/verdict.h"
 #include "../../logs/json.h"
 #include "../../logs/tally.h"
+#include "../fuzz/lines.h"
 #include "play.h"
 #include "sections.h"
 
@@ -114,8 +115,11 @@ static void read_back(struct whole *w)
     for (; p < end; w->events++) {
         size_t n = (size_t)((const char *)memchr(p, '\n', (size_t)(end - p)) + 1 - p);
         struct json_record *r = &w->record[w->events];
+        char why[2048];
         struct error e;
 
+        if (!lines_agree(p, n, why, sizeof why))
+            fail_msg("its record depends on who reads it: %s", why);
         if (json_event_read(r, p, n, &e))
             fail_msg("its record is not read back: %s: %.*s", e.detail, (int)n, p);
         again.len = 0;

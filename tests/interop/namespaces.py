@@ -221,10 +221,10 @@ class World:
         os.chmod(ca, 0o644)
         self.server_ca = ca
 
-    async def proxy(self, mode, **how):
+    async def proxy(self, mode, *options, **how):
         self.tap = Router(self.folder / f"tap{self.taps}", self.network)
         self.taps += 1
-        await self.tap.start(mode, "--upstream-ca", self.server_ca, **how)
+        await self.tap.start(mode, "--upstream-ca", self.server_ca, *options, **how)
         return self.tap
 
     async def client(self, place, version, *options):
@@ -316,9 +316,10 @@ async def direct_connection_is_a_loop(world, mode):
     assert await tap.stop() == 0, tap.messages()
 
 
-async def own_connections_come_back(world):
-    """Rules that leave nobody out: xmpptap ends the circle with a word."""
-    tap = await world.proxy("redirect")
+async def own_connections_come_back(world, workers):
+    """Rules that leave nobody out: xmpptap ends the circle with a word, whichever worker connects
+    and whichever one is connected to."""
+    tap = await world.proxy("redirect", "--workers", workers)
     script = re.sub(r"meta skuid != \d+", "", rules("test", "own redirect nft"))
     world.network.run("router", "sh", "-e", input=script)
     try:
@@ -358,7 +359,9 @@ def all_tests():
         w, "router", "tproxy", "nft", opener=("/usr/bin/python3", "-c", OPENER))
     for mode in "redirect", "tproxy":
         yield f"direct_{mode}", lambda w, mode=mode: direct_connection_is_a_loop(w, mode)
-    yield "own_connections_come_back", own_connections_come_back
+    for workers in 1, 2:
+        yield (f"own_connections_come_back_{workers}",
+               lambda w, workers=workers: own_connections_come_back(w, workers))
     yield "without_the_capability", without_the_capability
 
 

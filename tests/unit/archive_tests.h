@@ -107,10 +107,16 @@ static inline struct event stanza(uint64_t n, const char *data, size_t len)
                           .len = len};
 }
 
+static bool with_zlib; /* instead of the library that the build found best */
+
 static inline struct sink *open_sink(const struct archive_limits *limits)
 {
+    struct archive_limits l = limits ? *limits : (struct archive_limits){0};
     struct error e = {0};
-    struct sink *s = archive_open_limits(home, 0, limits, &e);
+    struct sink *s;
+
+    l.zlib = with_zlib;
+    s = archive_open_limits(home, 0, &l, &e);
 
     if (!s)
         fail_msg("%s", e.detail);

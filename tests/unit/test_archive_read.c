@@ -472,7 +472,8 @@ static void test_cut_and_more(void **state)
         assert_int_equal(buf_add(&b, a->file.p, cut), 0);
         assert_int_equal(buf_add(&b, a->file.p + a->at[1], a->at[3] - a->at[1]), 0);
         all = read_bytes(b.p, b.len);
-        assert_in_range(all.errors, 1, 5);
+        /* What lies behind the cut is inflated, too: what lines that gives is the library's. */
+        assert_in_range(all.errors, 1, with_zlib ? 5 : 20);
         assert_true(all.records >= 10);
         assert_int_equal(all.n[all.records - 10], 6);
         assert_int_equal(all.n[all.records - 1], 15);
@@ -567,6 +568,8 @@ int main(void)
         WITH_SMALL(test_each_bit),
         WITH_SMALL(test_many_bits),
     };
+    int failed = cmocka_run_group_tests_name("as built", tests, NULL, NULL);
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    with_zlib = true;
+    return failed + cmocka_run_group_tests_name("with zlib", tests, NULL, NULL);
 }

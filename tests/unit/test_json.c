@@ -1,6 +1,10 @@
 /* An event as a line of JSON, and back. */
 #include "archive_tests.h"
 
+#include <time.h>
+
+#include "../fuzz/lines.h"
+
 /* A line, read back, into `rec`. */
 static void through_json(const struct event *ev, struct buf *line, struct json_record *rec)
 {
@@ -168,6 +172,89 @@ static void test_awkward_content(void **state)
     buf_free(&line);
 }
 
+/* `xxx`, `what`, `xxx`: `at` and `behind` of them. */
+static void put_between(struct buf *b, size_t at, const char *what, size_t behind)
+{
+    assert_int_equal(buf_reserve(b, at + behind + 1), 0); /* memory even for none */
+    memset(b->p + b->len, 'x', at);
+    b->len += at;
+    assert_int_equal(buf_str(b, what), 0);
+    memset(b->p + b->len, 'x', behind);
+    b->len += behind;
+}
+
+/* Bytes are looked at many at a time: one that is escaped is found wherever it stands. */
+static void test_every_place(void **state)
+{
+    static const struct {
+        const char *p, *form; /* NULL: it makes all of it base64 */
+    } row[] = {
+        {"\"", "\\\""},          {"\\", "\\\\"},         {"\x1f", "\\u001f"},
+        {"\x7f", "\\u007f"},    {"\xc2\x80", "\\u0080"}, {"\xc3\xa9", "\xc3\xa9"},
+        {" ", " "},              {"~", "~"},             {"!", "!"},
+        {"\x80", NULL},          {"\xff", NULL},         {"\xe4\xbd", NULL},
+    };
+    struct buf text, form, line;
+    struct event ev;
+    size_t i, len, at;
+
+    (void)state;
+    buf_init(&text, KIB);
+    buf_init(&form, KIB);
+    buf_init(&line, KIB);
+    for (i = 0; i < sizeof row / sizeof row[0]; i++) {
+        for (len = 0; len <= 50; len++) {
+            for (at = 0; at <= len; at++) {
+                text.len = form.len = line.len = 0;
+                put_between(&text, at, row[i].p, len - at);
+                ev = stanza(1, text.p, text.len);
+                assert_int_equal(json_event_write(&line, &ev), 0);
+                assert_int_equal(buf_str(&form, row[i].form ? "\"xml\":\"" : "\"b64\":\""), 0);
+                if (row[i].form)
+                    put_between(&form, at, row[i].form, len - at);
+                if (!memmem(line.p, line.len, form.p, form.len))
+                    fail_msg("no %.*s in %.*s", (int)form.len, form.p, (int)line.len, line.p);
+            }
+        }
+    }
+    buf_free(&text);
+    buf_free(&form);
+    buf_free(&line);
+}
+
+/* Against the library's calendar, each day that a leap year can move, in all years there are. */
+static void test_times(void **state)
+{
+    static const int days[] = {0, 58, 59, 60, 61, 364, 365};
+    struct event ev = stanza(1, "", 0);
+    char form[64];
+    struct tm tm;
+    struct buf line;
+    time_t t;
+
+    (void)state;
+    buf_init(&line, KIB);
+    for (int year = 0; year < 10000; year++) {
+        for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+            tm = (struct tm){.tm_year = year - 1900, .tm_mday = 1};
+            t = timegm(&tm) + days[i] * 86400 + year * 8;
+            if (!gmtime_r(&t, &tm) || tm.tm_year > 9999 - 1900)
+                continue;
+            ev.time_us = (int64_t)t * 1000000 + year * 100 + 1;
+            line.len = 0;
+            assert_int_equal(json_event_write(&line, &ev), 0);
+            snprintf(form, sizeof form, "\"t\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ\"",
+                     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                     year * 100 + 1);
+            if (!memmem(line.p, line.len, form, strlen(form)))
+                fail_msg("%s in %.*s", form, (int)line.len, line.p);
+        }
+    }
+    ev.time_us = -62167219200000001; /* the year before 0 */
+    assert_int_equal(json_event_write(&line, &ev), ERR_FORMAT);
+    buf_free(&line);
+}
+
 /* A text (not the captured bytes) that is not UTF-8 must not spoil its line. */
 static void test_bad_text(void **state)
 {
@@ -281,13 +368,47 @@ static void test_foreign_lines(void **state)
     json_record_free(&rec);
 }
 
+/* What is read straight into its fields is what jansson makes of it, and is refused where jansson
+ * refuses it: our lines, whole and with any byte, and any two neighbours, changed or left out. */
+static void test_both_ways(void **state)
+{
+    static const char marks[] = "\"\\{}[]:,u0e-. \n\x01\xc3\xed\xa4";
+    char line[2049], why[2048];
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, MIB);
+    for (size_t i = 0; i < SAMPLES; i++) {
+        b.len = 0;
+        assert_int_equal(json_event_write(&b, &samples[i]), 0);
+        if (b.len >= sizeof line)
+            continue;
+        if (!lines_agree(b.p, b.len, why, sizeof why))
+            fail_msg("%s", why);
+        for (size_t at = 0; at < b.len; at++)
+            for (size_t m = 0; m < sizeof marks; m++) {
+                size_t gone = m % 3; /* bytes left out behind it */
+
+                gone = gone < b.len - at ? gone : 0;
+                memcpy(line, b.p, at);
+                line[at] = marks[m];
+                memcpy(line + at + 1, b.p + at + gone, b.len - at - gone);
+                if (b.len - gone + 1 <= sizeof line &&
+                    !lines_agree(line, b.len - gone + 1, why, sizeof why))
+                    fail_msg("%.*s: %s", (int)(b.len - gone + 1), line, why);
+            }
+    }
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),         cmocka_unit_test(test_every_kind),
         cmocka_unit_test(test_schema),        cmocka_unit_test(test_awkward_content),
+        cmocka_unit_test(test_every_place),   cmocka_unit_test(test_times),
         cmocka_unit_test(test_bad_text),      cmocka_unit_test(test_full_buffer),
-        cmocka_unit_test(test_foreign_lines),
+        cmocka_unit_test(test_foreign_lines), cmocka_unit_test(test_both_ways),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

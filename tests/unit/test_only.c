@@ -47,7 +47,7 @@ static struct sink *open_only(struct buf *text, int err, const char *const *patt
     h->sink.close = hear_close;
     h->text = text;
     h->err = err;
-    only = only_new(patterns, inner, 0);
+    only = only_new(patterns, inner, 0, 1);
     assert_non_null(only);
     return only;
 }

@@ -112,13 +112,17 @@ static const struct {
     enum out_mode mode;
     size_t buffer;
     bool nonblocking;
+    bool gathered;
 } ways[] = {
-    {"waiting", OUT_WAIT, 0, false},
-    {"waiting, non-blocking pipe", OUT_WAIT, 0, true},
-    {"bounded", OUT_BOUNDED, OUT_BUFFER_BYTES, false},
-    {"bounded, non-blocking pipe", OUT_BOUNDED, OUT_BUFFER_BYTES, true},
-    {"bounded, going round a small buffer", OUT_BOUNDED, 7001, false},
-    {"bounded, going round, non-blocking pipe", OUT_BOUNDED, 7001, true},
+    {"waiting", OUT_WAIT, 0, false, false},
+    {"waiting, non-blocking pipe", OUT_WAIT, 0, true, false},
+    {"bounded", OUT_BOUNDED, OUT_BUFFER_BYTES, false, false},
+    {"bounded, non-blocking pipe", OUT_BOUNDED, OUT_BUFFER_BYTES, true, false},
+    {"bounded, going round a small buffer", OUT_BOUNDED, 7001, false, false},
+    {"bounded, going round, non-blocking pipe", OUT_BOUNDED, 7001, true, false},
+    {"waiting, gathered", OUT_WAIT, 5000, false, true},
+    {"bounded, gathered", OUT_BOUNDED, OUT_BUFFER_BYTES, false, true},
+    {"bounded, gathered, going round a small buffer", OUT_BOUNDED, 7001, false, true},
 };
 
 static void all_comes_out_in_order(void **state)
@@ -146,7 +150,8 @@ static void all_comes_out_in_order(void **state)
             int err;
 
             make_bytes(block, total, n);
-            while ((err = out_write(o, block, n, NULL)) == ERR_CAP && now_ms() < until)
+            while ((err = (ways[k].gathered ? out_add : out_write)(o, block, n, NULL)) == ERR_CAP &&
+                   now_ms() < until)
                 nap();
             assert_int_equal(err, 0);
             total += n;
@@ -156,6 +161,53 @@ static void all_comes_out_in_order(void **state)
         if (r.n != total || r.wrong)
             fail_msg("%s: %zu of %zu bytes, %s", ways[k].name, r.n, total,
                      r.wrong ? "other ones" : "the right ones");
+        close(fds[0]);
+    }
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd now = {.fd = fd, .events = POLLIN};
+
+    return poll(&now, 1, 0) > 0;
+}
+
+/* What was added waits for more, for a flush, or for the end. */
+static void pieces_are_gathered(void **state)
+{
+    static const enum out_mode modes[] = {OUT_WAIT, OUT_BOUNDED};
+    static char got[OUT_GATHER_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct error e = {0};
+        struct out *o;
+        int fds[2];
+
+        assert_int_equal(pipe(fds), 0);
+        o = out_new(fds[1], true, modes[i], OUT_BUFFER_BYTES);
+        assert_non_null(o);
+        assert_int_equal(out_add(o, "a", 1, &e), 0);
+        assert_int_equal(out_add(o, "bc", 2, &e), 0);
+        assert_int_equal(out_room(o), modes[i] == OUT_WAIT ? SIZE_MAX : OUT_BUFFER_BYTES - 3);
+        assert_false(is_readable(fds[0]));
+        assert_int_equal(out_flush(o, &e), 0);
+        read_exactly(fds[0], got, 3);
+        assert_memory_equal(got, "abc", 3);
+        for (size_t k = 0; k < OUT_GATHER_BYTES; k++) {
+            assert_false(k % 1000 == 0 && is_readable(fds[0]));
+            assert_int_equal(out_add(o, "d", 1, &e), 0);
+        }
+        read_exactly(fds[0], got, sizeof got); /* without a flush */
+        assert_int_equal(out_add(o, "e", 1, &e), 0);
+        assert_int_equal(out_write(o, "f", 1, &e), 0);
+        read_exactly(fds[0], got, 2);
+        assert_memory_equal(got, "ef", 2);
+        assert_int_equal(out_add(o, "g", 1, &e), 0);
+        out_close(o, LIMIT_MS);
+        read_exactly(fds[0], got, 1);
+        assert_memory_equal(got, "g", 1);
+        assert_at_end(fds[0]);
         close(fds[0]);
     }
 }
@@ -331,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_comes_out_in_order),
+        cmocka_unit_test(pieces_are_gathered),
         cmocka_unit_test(what_does_not_fit_is_refused_whole),
         cmocka_unit_test(the_way_out_is_not_longer_than_told),
         cmocka_unit_test(a_pipe_that_is_not_owned_stays_open),

@@ -34,6 +34,8 @@ struct check {
     struct event_count count[2]; /* of the last end */
     uint64_t gap_bytes;
     bool wrong;
+    sem_t *flushed; /* if not NULL, told of each flush */
+    atomic_uint flushed_stanzas; /* of the first session, given before the last flush */
 };
 
 static unsigned index_of(struct check *c, const char *id)
@@ -81,9 +83,19 @@ static int on_close(struct sink *s)
     return 0;
 }
 
+static int on_flush(struct sink *s)
+{
+    struct check *c = (struct check *)s;
+
+    atomic_store(&c->flushed_stanzas, c->stanzas[0]);
+    if (c->flushed)
+        sem_post(c->flushed);
+    return 0;
+}
+
 static void begin(struct check *c, struct recorder_options *o)
 {
-    *c = (struct check){.sink = {.event = on_event, .close = on_close}};
+    *c = (struct check){.sink = {.event = on_event, .flush = on_flush, .close = on_close}};
     *o = (struct recorder_options){.decoder = {.limits = scan_default_limits}, .sinks = {&c->sink}};
 }
 
@@ -250,6 +262,40 @@ static void test_one_full(void **state)
     sem_destroy(&room);
 }
 
+/* Nothing more waits: the sinks hear it, behind what was given. */
+static void test_flush(void **state)
+{
+    struct recorder_options o;
+    struct recorder *r;
+    struct check c;
+    struct tap *t;
+    sem_t flushed;
+    char item[64];
+
+    (void)state;
+    sem_init(&flushed, 0, 0);
+    begin(&c, &o);
+    c.flushed = &flushed;
+    r = recorder_start(&o);
+    assert_non_null(r);
+    t = open_tap(r);
+    data(t, DIR_C2S, OPEN);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(item, sizeof item, "<a n='%u'/>", i);
+        data(t, DIR_C2S, item);
+        recorder_publish(r);
+        while (atomic_load(&c.flushed_stanzas) <= i) {
+            wait_for(&flushed);
+            recorder_publish(r); /* the first time the last block may not have been taken yet */
+        }
+    }
+    end_tap(t);
+    recorder_join(r);
+    recorder_stop(r);
+    assert_false(c.wrong);
+    sem_destroy(&flushed);
+}
+
 static void hex(const char *text, char out[65])
 {
     unsigned char md[SHA256_DIGEST_LENGTH];
@@ -349,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_one_full),
+        cmocka_unit_test(test_flush),
         cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

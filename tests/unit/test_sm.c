@@ -1,4 +1,5 @@
 /* Stream management: counters against what was sent, and sessions tied to those they resume. */
+#include "../../decoder/sm_holders.h"
 #include "script_tests.h"
 
 #define ROWS(rows) rows, sizeof rows / sizeof *rows
@@ -510,6 +511,57 @@ static void test_same_memory(void **state)
     sm_table_free(t);
 }
 
+static void hear(struct sm *s, const char *name, const char *attr, enum dir dir,
+                 struct fact_list *facts, struct fact_list *remarks)
+{
+    struct item it = {.nodes = 1,
+                      .attrs = 3,
+                      .node[0] = {.ns = "urn:xmpp:sm:3", .name = name},
+                      .attr = {{0, attr, "x"}, {0, "resume", "true"}, {0, "h", "7"}}};
+
+    fact_init(facts);
+    fact_init(remarks);
+    sm_item(s, &it, dir, "example.org", facts, remarks);
+}
+
+/* Sessions of two recorders: who is resumed is known, what was counted elsewhere is not looked at;
+ * nor are one's own counters, once another has had the stream. */
+static void test_elsewhere(void **state)
+{
+    struct sm_holders *holders = sm_holders_new();
+    struct sm_table *t[2] = {sm_table_new(), sm_table_new()};
+    struct fact_list facts, remarks;
+    static const char *const names[] = {"s1", "s2", "s3", "s4"};
+    static const int table[] = {0, 1, 0, 0}; /* the last one resumes in its own */
+    struct sm s[4];
+
+    (void)state;
+    assert_non_null(holders);
+    for (int i = 0; i < 2; i++)
+        sm_table_share(t[i], holders);
+    for (int i = 0; i < 4; i++)
+        sm_init(&s[i], names[i], t[table[i]]);
+    hear(&s[0], "enable", "none", DIR_C2S, &facts, &remarks);
+    hear(&s[0], "enabled", "id", DIR_S2C, &facts, &remarks);
+    for (int i = 1; i < 4; i++) {
+        bool counted = i == 3;
+
+        hear(&s[i], "resume", "previd", DIR_C2S, &facts, &remarks);
+        assert_int_equal(fact_get(&facts, "sent") != NULL, counted);
+        assert_int_equal(remarks.n, 0);
+        hear(&s[i], "resumed", "previd", DIR_S2C, &facts, &remarks);
+        assert_int_equal(fact_get(&facts, "sent") != NULL, counted);
+        assert_int_equal(remarks.n, 0);
+        assert_string_equal(fact_get(&facts, "resumes"), names[i - 1]);
+        assert_string_equal(s[i].resumes, names[i - 1]);
+    }
+    for (int i = 0; i < 4; i++)
+        sm_free(&s[i]);
+    for (int i = 0; i < 2; i++)
+        sm_table_free(t[i]);
+    sm_holders_free(holders);
+}
+
 static void test_idle(void **state)
 {
     struct sm s;
@@ -534,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_table_full),
         cmocka_unit_test(test_forgotten_meanwhile),
         cmocka_unit_test(test_untied),
+        cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_same_memory),
     };

@@ -38,6 +38,9 @@ static const struct {
     {"<a> <b> x <i> <u/> </i> </b> <c/> </a>", "<a>\n<b> x <i> <u/> </i> </b>\n<c/>\n</a>\n"},
     {"<a><b>x<c><d/><e/></c></b><f><g/></f></a>",
      "<a>\n<b>x<c><d/><e/></c></b>\n<f>\n<g/>\n</f>\n</a>\n"},
+    {"<a><b><c/>x</b></a>", "<a>\n<b><c/>x</b>\n</a>\n"},
+    {"<a><b/><c><d/><e/>x<f/></c><g/></a>", "<a>\n<b/>\n<c><d/><e/>x<f/></c>\n<g/>\n</a>\n"},
+    {"<a> <b/></a>x<c><d/></c>", "<a>\n<b/>\n</a>\nx\n<c>\n<d/>\n</c>\n"},
     {"<a>x\n<b><a><a/></a></b>\ny</a>", "<a>x\n<b><a><a/></a></b>\ny</a>\n"},
     /* A reference is text, and so is CDATA, whatever is in it. */
     {"<a>&#32;<b/></a>", "<a>&#32;<b/></a>\n"},
@@ -59,6 +62,9 @@ static const struct {
     {"<>", "<>\n"},
     {"<a><![CDATA[", "<a><![CDATA[\n"},
     {"<a><!-- <b> --></a>", "<a><!-- <b> --></a>\n"},
+    {"<a> <!-- <b> --></a>", "<a> <!-- <b> --></a>\n"},
+    {"<a><!b></a>", "<a>\n<!b></a>\n"},
+    {"<a><b", "<a><b\n"},
 };
 
 static void items_are_laid_out(void **state)
@@ -68,9 +74,10 @@ static void items_are_laid_out(void **state)
         struct buf out;
 
         buf_init(&out, MAX);
+        assert_int_equal(buf_str(&out, "before\n"), 0);
         assert_int_equal(xml_lines_item(&out, layouts[i].item, strlen(layouts[i].item)), 0);
         assert_int_equal(buf_add(&out, "", 1), 0);
-        if (strcmp(out.p, layouts[i].want) != 0)
+        if (strncmp(out.p, "before\n", 7) != 0 || strcmp(out.p + 7, layouts[i].want) != 0)
             fail_msg("%s\n-- gives\n%s-- instead of\n%s", layouts[i].item, out.p, layouts[i].want);
         buf_free(&out);
     }
