@@ -184,3 +184,34 @@ enum gate_phase bridging_item(void *arg, enum dir dir, struct reader_stream *st,
     return phase_of(wished ? bridge_features(s->bridge, st, wished, p, n)
                            : bridge_item(s->bridge, dir, st, p, n));
 }
+
+/* RFC 6120 §4.9.3.12, §4.9.3.21: what the client is told when it said something else than SASL, or the
+ * server what no client may see unbridged. */
+#define STREAM_ERROR(condition)                                                                    \
+    "<stream:error><" condition " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"    \
+    "</stream:stream>"
+
+static const char *const refusals[] = {
+    [DIR_C2S] = STREAM_ERROR("not-authorized"),
+    [DIR_S2C] = STREAM_ERROR("undefined-condition"),
+};
+
+void bridging_refused(void *arg, enum dir dir, const char *p, size_t n, const struct error *e)
+{
+    static const char reason[] = "bridge: before the login nothing passes but what it can read";
+    enum side by = dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER;
+    struct session *s = arg;
+    char why[ERROR_DETAIL_MAX];
+
+    if (e->code == ERR_SASL)
+        snprintf(why, sizeof why, "%s", e->detail);
+    else if (e->code)
+        snprintf(why, sizeof why, "the %s sent %s%s%.200s", side_name(by), error_text(e->code),
+                 *e->detail ? ": " : "", e->detail);
+    else
+        snprintf(why, sizeof why, "the %s began compression before it", side_name(by));
+    if (n)
+        session_edit(s, dir, p, n, "", 0, reason);
+    session_edit(s, DIR_S2C, NULL, 0, refusals[dir], strlen(refusals[dir]), reason);
+    session_close(s, by, ERR_SASL, "the login cannot be bridged: %s", why);
+}

@@ -19,5 +19,6 @@ void bridging_restart(struct session *s);
 /* For the gate's user. */
 enum gate_phase bridging_item(void *arg, enum dir dir, struct reader_stream *st,
                               const struct features_edit *wished, const char *p, size_t n);
+void bridging_refused(void *arg, enum dir dir, const char *p, size_t n, const struct error *e);
 
 #endif

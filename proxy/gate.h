@@ -4,7 +4,8 @@
  * apart here (RFC 6120 §5), stream restarts are found (§4.3.3), and nothing of it depends on how
  * the bytes were split. After authentication and the features that follow, or after something it
  * cannot read, the gate is `aside`: its user then forwards bytes as they come and never asks it
- * again. What it does is a table of phase, direction and item (gate.c).
+ * again; where that would let the client past --client-tls required or the bridge, the session ends
+ * instead. What it does with an item is a table (gate_steps.c).
  */
 #ifndef XMPPTAP_GATE_H
 #define XMPPTAP_GATE_H
@@ -47,7 +48,8 @@ struct gate_user {
     void (*secure_client)(void *arg, const char *p, size_t n);
     /* Plaintext behind <starttls/>: record it as a violation and end the session. */
     void (*refuse)(void *arg, const char *p, size_t n);
-    /* The client went on without TLS, which it must have: record `p`, tell it, end the session. */
+    /* The client went on without TLS, which it must have, or it can no longer be seen whether it
+     * does: record `p` (maybe nothing), tell it, end the session. */
     void (*insecure)(void *arg, const char *p, size_t n);
     /* Where `name_due`: the client's first header names the domain, or none will. False: the server
      * is not the one it should be; then `misnamed` follows: record `p`, tell the client, end the
@@ -60,6 +62,10 @@ struct gate_user {
      * turn), asked (it is not), logged in. */
     enum gate_phase (*bridge)(void *arg, enum dir dir, struct reader_stream *st,
                               const struct features_edit *wished, const char *p, size_t n);
+    /* Where `bridged`, before the login: `p` cannot be read or is no login that the bridge knows, and
+     * with what follows would pass by it. `e` tells why, code 0: what it asks for ends the reading.
+     * Record it, tell the client, end the session. */
+    void (*unbridged)(void *arg, enum dir dir, const char *p, size_t n, const struct error *e);
     /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
 };

@@ -47,6 +47,8 @@ enum item_kind gate_item_kind(const struct item *it)
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (item_is(it, 0, kinds[i].ns, kinds[i].name))
             return kinds[i].kind;
+    if (item_is(it, 0, "jabber:client", "iq") && item_find(it, 2, "jabber:iq:auth", "query") >= 0)
+        return ITEM_LEGACY_LOGIN;
     return ITEM_OTHER;
 }
 

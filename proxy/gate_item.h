@@ -18,6 +18,7 @@ enum item_kind {
     ITEM_SUCCESS,    /* a new stream follows */
     ITEM_SUCCESS2,   /* XEP-0388: none does */
     ITEM_STANZA,     /* only who is logged in sends one */
+    ITEM_LEGACY_LOGIN, /* XEP-0078 */
     ITEM_COMPRESSED
 };
 

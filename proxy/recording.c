@@ -116,7 +116,8 @@ static void on_insecure(void *arg, const char *p, size_t n)
     static const char why[] = "--client-tls required";
     struct session *s = arg;
 
-    session_edit(s, DIR_C2S, p, n, "", 0, why);
+    if (n)
+        session_edit(s, DIR_C2S, p, n, "", 0, why);
     session_edit(s, DIR_S2C, NULL, 0, error, sizeof error - 1, why);
     session_close(s, SIDE_CLIENT, ERR_NO_TLS, "the client went on without TLS, which --client-tls "
                   "required demands of it; switch TLS on in it, give --server-tls off if the server "
@@ -160,6 +161,7 @@ const struct gate_user recording_gate = {
     .named = secure_named,
     .misnamed = secure_misnamed,
     .bridge = bridging_item,
+    .unbridged = bridging_refused,
     .aside = on_aside,
 };
 

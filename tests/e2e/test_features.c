@@ -195,11 +195,51 @@ static void test_row(void **state)
     box_done(b);
 }
 
+/* Where the proxy is to log in for the client, nothing before the login leads past it. */
+static const struct refused {
+    const char *name, *says;
+} refused[] = {
+    {"bridge: a stanza before the login", "<presence/>" AUTH},
+    {"bridge: a legacy login", "<iq type='set' id='1'><query xmlns='jabber:iq:auth'/></iq>"},
+    {"bridge: what cannot be read", "<!-- -->" AUTH},
+};
+#define REFUSED (sizeof(refused) / sizeof(refused[0]))
+
+static void test_refused(void **state)
+{
+    struct box *b = *state;
+    const struct refused *r = b->row;
+    struct pair p;
+    struct bytes got = {0};
+
+    pki_save_ca(&b->pki, b->upstream_ca);
+    pair_init(&p, b);
+    struct run *proxy = run_proxy(b, p.port, "--channel-binding", "bridge", NULL);
+    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+    PEER_OK(&p.client, peer_sends(&p.client, STREAM_HEADER));
+    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
+    PEER_OK(&p.server, peer_expects(&p.server, STREAM_HEADER));
+    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER));
+    PEER_OK(&p.client, peer_expects(&p.client, SERVER_HEADER));
+    PEER_OK(&p.client, peer_sends(&p.client, r->says));
+    PEER_OK(&p.client, peer_rest(&p.client, &got));
+    bytes_add(&got, "", 1);
+    assert_non_null(strstr(got.p, "<not-authorized "));
+    bytes_free(&got);
+    PEER_OK(&p.server, peer_expect_end(&p.server));
+    run_stop(proxy);
+    pair_free(&p);
+    box_done(b);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[ROWS];
+    struct CMUnitTest tests[ROWS + REFUSED];
     for (size_t i = 0; i < ROWS; i++)
         tests[i] = (struct CMUnitTest){rows[i].name, test_row, box_setup, box_teardown,
                                        (void *)(uintptr_t)&rows[i]};
+    for (size_t i = 0; i < REFUSED; i++)
+        tests[ROWS + i] = (struct CMUnitTest){refused[i].name, test_refused, box_setup, box_teardown,
+                                              (void *)(uintptr_t)&refused[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

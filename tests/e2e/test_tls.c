@@ -384,6 +384,27 @@ static void test_required(void **state)
     box_done(b);
 }
 
+/* The same where what the client sends cannot be read: that is no way past it. */
+static void test_required_unread(void **state)
+{
+    struct box *b = *state;
+    struct ends e;
+
+    begin(&e, b, "required", "auto");
+    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
+    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&e.server, peer_expects(&e.server, STREAM_HEADER));
+    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_BOTH));
+    PEER_OK(&e.client, peer_expects(&e.client, SERVER_HEADER));
+    PEER_OK(&e.client, peer_sends(&e.client, "<!-- --><auth xmlns='urn:ietf:params:xml:ns:"
+                                             "xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>"));
+    rest_has(&e.client, POLICY);
+    PEER_OK(&e.server, peer_expect_end(&e.server));
+    end(&e);
+    assert_verdict(b, "no-tls");
+    box_done(b);
+}
+
 /* CVE-2011-0411's kind, where the STARTTLS is ours. */
 static void test_injected(void **state)
 {
@@ -553,7 +574,8 @@ int main(void)
 {
     static const struct CMUnitTest others[] = {
         TEST(test_none_offered), TEST(test_no_downgrade), TEST(test_unreachable),
-        TEST(test_bad_certificate), TEST(test_required), TEST(test_injected), TEST(test_silent),
+        TEST(test_bad_certificate), TEST(test_required),
+        TEST(test_required_unread), TEST(test_injected), TEST(test_silent),
         TEST(test_none_where_demanded), TEST(test_server_leaves), TEST(test_idn),
     };
     struct CMUnitTest tests[3 * ROWS + HELLOS + sizeof others / sizeof *others];

@@ -23,6 +23,8 @@
 #define BARE      "<stream:features><mechanisms xmlns='" NS_SASL "'></mechanisms></stream:features>"
 #define ZLIB      "<stream:features><compression xmlns='http://jabber.org/features/compress'><method>zlib</method></compression><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
 #define AUTH      "<auth xmlns='" NS_SASL "' mechanism='X'>eA==</auth>"
+#define LEGACY     "<iq type='set' id='1'><query xmlns='jabber:iq:auth'><username>u</username></query></iq>"
+#define COMPRESSED "<compressed xmlns='http://jabber.org/protocol/compress'/>"
 #define CHALLENGE "<challenge xmlns='" NS_SASL "'/>"
 #define SUCCESS   "<success xmlns='" NS_SASL "'/>"
 
@@ -102,6 +104,19 @@ static void on_refuse(void *arg, const char *p, size_t n)
     note(arg, "refuse", p, n);
 }
 
+static void on_insecure(void *arg, const char *p, size_t n)
+{
+    note(arg, "insecure", p, n);
+}
+
+static void on_unbridged(void *arg, enum dir dir, const char *p, size_t n, const struct error *e)
+{
+    struct seen *s = arg;
+
+    note(s, dir == DIR_C2S ? "unbridged-c2s" : "unbridged-s2c", p, n);
+    note(s, "why", error_name(e->code), strlen(error_name(e->code)));
+}
+
 static void on_aside(void *arg, enum dir dir, const struct error *e)
 {
     (void)dir;
@@ -146,7 +161,9 @@ static const struct gate_user user = {
     .refuse = on_refuse,
     .named = on_named,
     .misnamed = on_misnamed,
+    .insecure = on_insecure,
     .bridge = on_bridge,
+    .unbridged = on_unbridged,
     .aside = on_aside,
 };
 
@@ -280,7 +297,58 @@ static const struct row {
      "bridge-features[" FEATURES2 "] bridge-s2c[<failure xmlns='" NS_SASL "'/>] ", false},
     {"bridged: features without a login are nobody's",
      {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES3 "<half"}},
-     OPEN, OPEN FEATURES3 "<half", "aside[none] ", false},
+     OPEN, OPEN FEATURES3, "", false},
+    {"bridged: a login behind such features is the bridge's",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES3}, {DIR_C2S, AUTH}},
+     OPEN, OPEN FEATURES3, "bridge-c2s[" AUTH "] ", false},
+    {"bridged: a stanza before the login",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES2}, {DIR_C2S, "<presence/>" AUTH}},
+     OPEN, OPEN, "bridge-features[" FEATURES2 "] unbridged-c2s[<presence/>" AUTH "] why[sasl] ",
+     true},
+    {"bridged: a legacy login", {{DIR_C2S, OPEN LEGACY}, {DIR_S2C, OPEN}},
+     OPEN, "", "unbridged-c2s[" LEGACY "] why[sasl] ", false},
+    {"bridged: what the client sends cannot be read",
+     {{DIR_C2S, OPEN "<!--a-->" AUTH}, {DIR_S2C, OPEN}},
+     OPEN, "", "unbridged-c2s[<!--a-->" AUTH "] why[restricted-xml] ", true},
+    {"bridged: not well-formed", {{DIR_C2S, OPEN "<a></b>" AUTH}},
+     OPEN, "", "unbridged-c2s[<a></b>" AUTH "] why[not-well-formed] ", true},
+    {"bridged: no stream at all", {{DIR_C2S, "x" AUTH}},
+     "", "", "unbridged-c2s[x" AUTH "] why[unreadable] ", true},
+    {"bridged: what the server sends cannot be read",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN "<!--a-->"}, {DIR_C2S, AUTH}},
+     OPEN, OPEN, "unbridged-s2c[<!--a-->] why[restricted-xml] ", true},
+    {"bridged: compression before the login",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN COMPRESSED}, {DIR_C2S, AUTH}},
+     OPEN, OPEN, "unbridged-s2c[" COMPRESSED "] why[none] ", false},
+    {"bridged: behind the login it steps aside as ever",
+     {{DIR_C2S, OPEN AUTH}, {DIR_S2C, OPEN SUCCESS}, {DIR_C2S, OPEN "<a></b>" AUTH}},
+     OPEN OPEN "<a></b>" AUTH, OPEN,
+     "bridge-c2s[" AUTH "] bridge-s2c[" SUCCESS "] restart-bound[] aside[not-well-formed] ", true},
+    {"a legacy login passes", {{DIR_C2S, OPEN LEGACY "<presence/><ha"}},
+     OPEN LEGACY "<presence/><ha", "", "bound[] aside[none] ", false},
+    {"required: the client goes on in clear",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES1}, {DIR_C2S, AUTH}},
+     OPEN, OPEN FEATURES1, "insecure[" AUTH "] ", false},
+    {"required: a comment does not lead past it",
+     {{DIR_C2S, OPEN "<!--a-->" AUTH}, {DIR_S2C, OPEN}},
+     OPEN, "", "insecure[<!--a-->" AUTH "] ", true},
+    {"required: a DTD", {{DIR_C2S, "<!DOCTYPE a>" OPEN}, {DIR_S2C, OPEN}},
+     "", "", "insecure[<!DOCTYPE a>" OPEN "] ", true},
+    {"required: not well-formed", {{DIR_C2S, OPEN "<a></b>" AUTH}},
+     OPEN, "", "insecure[<a></b>" AUTH "] ", true},
+    {"required: the server leads nobody past it",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN "<!--a-->"}, {DIR_C2S, AUTH}},
+     OPEN, OPEN, "insecure[] ", true},
+    {"required: features that offer nothing",
+     {{DIR_C2S, OPEN}, {DIR_S2C, OPEN FEATURES3}, {DIR_C2S, "<presence/>"}},
+     OPEN, OPEN FEATURES3, "insecure[<presence/>] ", false},
+    {"required: inside TLS it steps aside as ever",
+     {{DIR_C2S, OPEN STARTTLS},
+      {DIR_S2C, OPEN PROCEED},
+      {DIR_C2S, "\x16h"},
+      {DIR_C2S, OPEN "<!--a-->" AUTH}},
+     OPEN STARTTLS OPEN "<!--a-->" AUTH, OPEN PROCEED,
+     "secure-server[] secure-client[\x16h] restart-tls[] aside[restricted-xml] ", true},
     {"a half item waits", {{DIR_C2S, OPEN "<a>"}}, OPEN, "", "", false},
     {"keepalives pass", {{DIR_C2S, OPEN " "}, {DIR_C2S, "\n"}}, OPEN " \n", "", "", false},
 };
@@ -320,6 +388,7 @@ static void run(const struct row *r, unsigned wishes, size_t step, bool open_fir
     begin(&s);
     s.wishes = wishes;
     s.gate.bridged = strncmp(r->name, "bridged:", 8) == 0;
+    s.gate.wishes = strncmp(r->name, "required:", 9) == 0 ? FEATURES_REQUIRE_STARTTLS : 0;
     if (open_first)
         gate_open(&s.gate);
     for (const struct piece *p = r->pieces; p < r->pieces + 12 && p->bytes; p++) {
@@ -439,6 +508,39 @@ static void test_named_never(void **state)
     finish(&s);
 }
 
+/* The client's end in the middle of what the gate must read: it is not sent on. */
+static void test_end_unread(void **state)
+{
+    static const struct {
+        bool bridged;
+        unsigned wishes;
+        const char *c2s, *waits;
+    } cases[] = {
+        {false, 0, OPEN "<auth", ""},
+        {true, 0, OPEN, "<auth"},
+        {false, FEATURES_REQUIRE_STARTTLS, OPEN, "<auth"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct seen s;
+        const char *p;
+        size_t n;
+
+        begin(&s);
+        s.gate.bridged = cases[i].bridged;
+        s.gate.wishes = cases[i].wishes;
+        gate_open(&s.gate);
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN "<auth", strlen(OPEN "<auth")), 0);
+        gate_eof(&s.gate, DIR_C2S);
+        assert_text(&s.out[DIR_C2S], cases[i].c2s);
+        p = gate_waiting(&s.gate, DIR_C2S, &n);
+        assert_int_equal(n, strlen(cases[i].waits));
+        assert_memory_equal(p, cases[i].waits, n);
+        finish(&s);
+    }
+}
+
 /* The domain is known while the server's leg is still being dialled. */
 static void test_domain(void **state)
 {
@@ -513,6 +615,31 @@ static void test_too_large(void **state)
     finish(&s);
 }
 
+/* Where it must stay, the session ends instead, and no byte of it goes on. */
+static void test_too_large_to_pass(void **state)
+{
+    static char many[4096];
+
+    (void)state;
+    memset(many, 'x', sizeof many);
+    for (int bridged = 0; bridged < 2; bridged++) {
+        struct seen s;
+
+        begin(&s);
+        gate_caps(&s.gate, sizeof many, sizeof many);
+        s.gate.bridged = bridged;
+        s.gate.wishes = bridged ? 0 : FEATURES_REQUIRE_STARTTLS;
+        gate_open(&s.gate);
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN "<a>", strlen(OPEN "<a>")), 0);
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, many, sizeof many), 0);
+        assert_int_equal(gate_input(&s.gate, DIR_C2S, AUTH, strlen(AUTH)), 0);
+        assert_text(&s.out[0], OPEN);
+        assert_int_equal(buf_add(&s.log, "", 1), 0);
+        assert_non_null(strstr(s.log.p, bridged ? "why[item-over-cap] " : "insecure[<a>xxx"));
+        finish(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,9 +648,11 @@ int main(void)
         cmocka_unit_test(test_bridged),
         cmocka_unit_test(test_named),
         cmocka_unit_test(test_named_never),
+        cmocka_unit_test(test_end_unread),
         cmocka_unit_test(test_domain),
         cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_too_large_to_pass),
         cmocka_unit_test(test_caps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
