@@ -300,13 +300,29 @@ static void set_fact(struct story *s, const char *key, const char *value)
     story_set(s, key, n ? cut : NULL);
 }
 
-static void apply(struct story *s, const struct event *ev)
+/* With what letters the rules' labels begin: most stanzas of a session are of none. */
+static const char FIRST_LETTERS[] = "bcflrst";
+
+const char *story_rule_label(size_t i, bool *looked_at)
 {
+    if (i >= sizeof rules / sizeof *rules)
+        return NULL;
+    *looked_at = strchr(FIRST_LETTERS, *rules[i].label) != NULL;
+    return rules[i].label;
+}
+
+static bool apply(struct story *s, const struct event *ev)
+{
+    bool applied = false;
+
+    if (!strchr(FIRST_LETTERS, *ev->label))
+        return false;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         const struct rule *r = &rules[i];
 
         if (*r->label != *ev->label || !label_matches(r->label, ev->label))
             continue;
+        applied = true;
         if (r->word == FORGET)
             forget(s, r->key);
         else if (r->fact)
@@ -314,6 +330,7 @@ static void apply(struct story *s, const struct event *ev)
         else
             story_set(s, r->key, r->word);
     }
+    return applied;
 }
 
 /* What was answered to one who is logged in: was anything granted, what was refused? */
@@ -354,23 +371,33 @@ static void refused(struct story *s)
         story_set(s, "refused.y", story_get(s, "mechanism"));
 }
 
+/* The login: what it says is learnt until it is over, and of what comes later all but another. */
+static void learn(struct story *s, const struct event *ev)
+{
+    bool over = s->login_us != 0;
+
+    if (over && is_of_login(ev->label))
+        return;
+    if (over)
+        answered(s, ev);
+    if (!apply(s, ev))
+        return;
+    refused(s);
+    if (!over && story_get(s, "bound"))
+        s->login_us = ev->time_us;
+}
+
 static void wire(struct story *s, const struct event *ev)
 {
     if (!ev->label)
         return;
-    if (!s->login_us || !is_of_login(ev->label)) {
-        if (s->login_us)
-            answered(s, ev);
-        apply(s, ev);
-        refused(s);
-    }
-    if (label_matches("stream.open", ev->label) && story_get(s, "tls.client.version"))
-        story_set(s, "stream.secured", "yes"); /* direct TLS (XEP-0368): it needs no second stream */
-    if (!s->login_us && story_get(s, "bound"))
-        s->login_us = ev->time_us;
-    /* Direct TLS: what a client sends once TLS stands is inside it. */
-    if (ev->dir == DIR_C2S && story_get(s, "tls.client.version"))
+    learn(s, ev);
+    /* Direct TLS (XEP-0368): what a client sends once TLS stands is inside it, and it needs no second
+     * stream. */
+    if (s->tls_client && !s->secured && ev->dir == DIR_C2S) {
         story_set(s, "stream.secured", "yes");
+        s->secured = true;
+    }
     if (ev->closing) { /* who was the first to say goodbye? */
         if (!story_get(s, "left"))
             story_set(s, "left", ev->dir == DIR_C2S ? "client" : "server");
@@ -381,7 +408,8 @@ static void wire(struct story *s, const struct event *ev)
     s->last_us = ev->time_us;
     s->last_dir = ev->dir;
     s->last_n = ev->n;
-    snprintf(s->last, sizeof s->last, "%s", ev->label);
+    if (!memccpy(s->last, ev->label, '\0', sizeof s->last))
+        s->last[sizeof s->last - 1] = '\0';
 }
 
 /* ---- what is learnt from the other events ---- */
@@ -402,6 +430,7 @@ static void tls(struct story *s, const struct event_tls *t)
     if (t->ok) /* it makes up for one that failed: another server was found */
         forget(s, keys[t->side].failed);
     story_set(s, keys[t->side].version, t->version);
+    s->tls_client |= t->side == SIDE_CLIENT && t->version && *t->version;
     story_set(s, keys[t->side].shown, t->client_cert);
     if (t->client_asked)
         story_set(s, keys[t->side].asked, "yes");

@@ -26,6 +26,7 @@ struct story {
     enum dir last_dir;
     char last[STORY_LABEL_MAX]; /* label of the last wire item that is no end or error of a stream, or "" */
     uint64_t last_n;            /* its number */
+    bool tls_client, secured;   /* the client's TLS stands; something came inside it */
 };
 
 void story_init(struct story *s);
@@ -41,6 +42,10 @@ const char *story_find(const struct story *s, const char *key, size_t n);
 
 /* Makes `key` (which must live as long as the story) known; an empty or NULL value is none. */
 void story_set(struct story *s, const char *key, const char *value);
+
+/* The label that rule `i` is about, NULL behind the last; `looked_at`: its first letter is among those
+ * that are looked at. */
+const char *story_rule_label(size_t i, bool *looked_at);
 
 /* Every key that an event can make known, NULL behind the last; some come more than once. */
 const char *story_key(size_t i);

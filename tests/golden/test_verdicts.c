@@ -318,6 +318,18 @@ static void each_row_is_the_verdict_of_a_case(void **state)
         fail_msg("%u rows", missing);
 }
 
+/* A rule whose label is never looked at would never apply. */
+static void each_rule_is_looked_at(void **state)
+{
+    bool looked_at;
+    const char *label;
+
+    (void)state;
+    for (size_t i = 0; (label = story_rule_label(i, &looked_at)) != NULL; i++)
+        if (!looked_at)
+            fail_msg("no event of %s is looked at: FIRST_LETTERS lacks its letter", label);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +341,7 @@ int main(void)
         cmocka_unit_test(no_sentence_is_cut),
         cmocka_unit_test(a_recording_may_stop_anywhere),
         cmocka_unit_test(each_row_is_the_verdict_of_a_case),
+        cmocka_unit_test(each_rule_is_looked_at),
     };
     int failed;
 
