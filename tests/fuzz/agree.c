@@ -143,6 +143,95 @@ static bool looks_like_utf16(const char *p, size_t n)
                       memcmp(p, "\xFF\xFE", 2) == 0);
 }
 
+/* ---- the quick reader ---- */
+
+static bool same_strings(const struct item *x, const struct item *y, unsigned i)
+{
+    const struct node *a = &x->node[i], *b = &y->node[i];
+
+    return strcmp(a->ns, b->ns) == 0 && strcmp(a->name, b->name) == 0 &&
+           a->text_len == b->text_len && memcmp(a->text, b->text, a->text_len + 1) == 0 &&
+           a->text_cut == b->text_cut;
+}
+
+static bool same_ranges(const struct node *a, const struct node *b)
+{
+    return a->depth == b->depth && a->start == b->start && a->end == b->end &&
+           a->inner == b->inner && a->inner_end == b->inner_end;
+}
+
+static bool same_items(const struct item *x, const struct item *y)
+{
+    if (x->p != y->p || x->len != y->len || x->nodes != y->nodes || x->attrs != y->attrs ||
+        x->secrets != y->secrets || x->partial != y->partial || x->lacks != y->lacks)
+        return false;
+    for (unsigned i = 0; i < x->nodes; i++)
+        if (!same_strings(x, y, i) || !same_ranges(&x->node[i], &y->node[i]))
+            return false;
+    for (unsigned i = 0; i < x->attrs; i++)
+        if (x->attr[i].node != y->attr[i].node || strcmp(x->attr[i].name, y->attr[i].name) != 0 ||
+            strcmp(x->attr[i].value, y->attr[i].value) != 0)
+            return false;
+    for (unsigned i = 0; i < x->secrets; i++)
+        if (x->secret[i].from != y->secret[i].from || x->secret[i].to != y->secret[i].to ||
+            x->secret[i].kind != y->secret[i].kind)
+            return false;
+    return true;
+}
+
+typedef int read_item(struct reader *r, struct reader_stream *st, const char *p, size_t n,
+                      const struct item **item, struct error *e);
+
+static bool same_reading(struct agree *a, read_item *read, const char *p, size_t n)
+{
+    const struct item *x = NULL, *y = NULL;
+    struct error ex = {0}, ey = {0};
+    int err = read(a->reader, &a->stream, p, n, &x, &ex);
+
+    if (read(a->expat, &a->expat_stream, p, n, &y, &ey) != err || strcmp(ex.detail, ey.detail) != 0)
+        return disagree(a, "the quick reader, with expat's error");
+    return err || same_items(x, y) || disagree(a, "the quick reader's item");
+}
+
+/* With what follows behind the item, and with none of its last byte. */
+static bool same_at_once(struct agree *a, const char *p, size_t n)
+{
+    const struct item *x = NULL, *y = NULL;
+    size_t used, all = a->n - a->token;
+    struct error e = {0};
+    struct scan s;
+
+    scan_init(&s, &a->scan.limits);
+    scan_next(&s, "<s>", 3, &used);
+    if (reader_next(a->reader, &a->stream, &s, p, n - 1, &used, &x))
+        return disagree(a, "read at once, before its end");
+    if (!reader_next(a->reader, &a->stream, &s, a->p + a->token, all, &used, &x))
+        return true;
+    a->quick++;
+    if (used != n || s.offset != 3 + n || !scan_between(&s))
+        return disagree(a, "read at once, ends not there");
+    if (a->scan.flaw)
+        return disagree(a, "read at once, and flawed");
+    return (reader_item(a->expat, &a->expat_stream, a->p + a->token, n, &y, &e) == 0 &&
+            same_items(x, y)) ||
+           disagree(a, "the item read at once");
+}
+
+static bool meet_quick(struct agree *a, enum scan_what what, const char *p, size_t n)
+{
+    const struct item *it;
+    struct error e;
+
+    if (what == SCAN_HEADER &&
+        reader_header(a->expat, &a->expat_stream, p, n, &it, &e) != 0)
+        return true; /* nobody reads on */
+    return what != SCAN_ITEM || a->headerless ||
+           (same_reading(a, reader_item, p, n) && same_reading(a, reader_item_deep, p, n) &&
+            same_at_once(a, p, n));
+}
+
+/* ---- what is met ---- */
+
 /* The scanner is bad; its last byte stands before `end`. */
 static bool meet_bad(struct agree *a, size_t end)
 {
@@ -179,6 +268,9 @@ static bool meet_flawed(struct agree *a, enum scan_what what, size_t end)
 {
     const struct whole_token *t = next_token(a);
 
+    if (what == SCAN_ITEM && !a->headerless &&
+        !same_at_once(a, a->p + a->token, end - a->token))
+        return false;
     if (stops_in(a, a->token, end)) {
         a->over = true;
         return true;
@@ -213,6 +305,8 @@ static bool meet_read(struct agree *a, enum scan_what what, const char *p, size_
     const struct item *it = NULL;
     struct error e = {0};
 
+    if (!meet_quick(a, what, p, n))
+        return false;
     if (!a->headerless && read_token(a, what, p, n, &it, &e)) {
         if (e.code != ERR_CAP)
             return meet_refused(a, a->token + n, &e);
@@ -288,12 +382,17 @@ void agree_begin(struct agree *a, struct reader *r, const struct scan_limits *li
     whole_read(&a->whole, p, n);
     scan_init(&a->scan, limits);
     reader_stream_init(&a->stream);
+    a->expat = reader_new();
+    reader_strict(a->expat);
+    reader_stream_init(&a->expat_stream);
 }
 
 void agree_end(struct agree *a)
 {
     whole_free(&a->whole);
     reader_stream_free(&a->stream);
+    reader_stream_free(&a->expat_stream);
+    reader_free(a->expat);
 }
 
 bool agree_feed(struct agree *a, size_t piece)

@@ -1,4 +1,5 @@
-/* agree.h: scanner and reader against expat in one piece (whole.h). The contract:
+/* agree.h: scanner and reader against expat in one piece (whole.h), and the quick reader against
+ * expat behind the same interface. The contract:
  *
  * A stream is a row of tokens: header, items, close, and white space between them, which expat does
  * not tell and which is left out here. As long as neither side finds fault both find the same
@@ -14,7 +15,10 @@
  *    instruction or anything else before the root; anything but white space behind its end.
  * 3. Where we find a violation, expat has an error, or one of these, in the same token. Only what
  *    is over a cap of ours is nothing to expat; ends stay equal then.
- * 4. Bad may come earlier than expat's word, by as much as expat waits for the rest of the bytes.
+ * 4. An item that the quick reader takes (reader_next(), which frames it too, and reader_item(),
+ *    reader_item_deep()) is in every field what a strict reader makes of it, and ends where the
+ *    scanner finds its end; what a strict reader refuses the other refuses with the same words.
+ * 5. Bad may come earlier than expat's word, by as much as expat waits for the rest of the bytes.
  *
  * Kept differences: white space before the XML declaration, which expat refuses, is a token of its
  * own (a keepalive may precede a new stream's header). UTF-16, which expat would read, is bad. The
@@ -33,12 +37,15 @@ struct agree {
     struct whole whole;
     struct reader *reader; /* borrowed */
     struct reader_stream stream;
+    struct reader *expat; /* owned: a strict one */
+    struct reader_stream expat_stream;
     struct scan scan;
     size_t at;       /* bytes fed */
     size_t token;    /* where the token begins that is now read */
+    size_t quick;    /* items that the quick reader took */
     size_t met;      /* tokens of `whole` that were found again */
     bool headerless; /* the header was over a cap: nobody can read the items */
-    bool over;       /* both found the same violation, or the scanner was first (4) */
+    bool over;       /* both found the same violation, or the scanner was first (5) */
     char why[256];   /* the disagreement, "" while there is none */
 };
 

@@ -17,6 +17,7 @@
 
 #define SOUND  5000
 #define BROKEN 2000
+#define QUICK_SHARE 8 /* at least one of so many tokens is the quick reader's, and one is not */
 #define GROUP  6 /* streams that are read at the same time, more than a reader has parsers */
 
 static unsigned share(unsigned streams)
@@ -63,8 +64,8 @@ static void go_on(struct stream *s, uint64_t seed)
 }
 
 /* Reads GROUP streams in turns with one reader, beginning with `seed`; returns in how many of them
- * expat found a violation. */
-static unsigned read_group(uint64_t seed, bool broken)
+ * expat found a violation. Adds how many tokens were met, and taken by the quick reader. */
+static unsigned read_group(uint64_t seed, bool broken, size_t *items, size_t *quick)
 {
     struct stream streams[GROUP];
     struct reader *r = reader_new();
@@ -86,6 +87,8 @@ static unsigned read_group(uint64_t seed, bool broken)
     for (unsigned i = 0; i < GROUP; i++) {
         struct agree *a = &streams[i].agree;
 
+        *items += a->met;
+        *quick += a->quick;
         violations += a->whole.why != WHOLE_GOES_ON;
         if (!broken) /* the generator itself must be right, and all of it read */
             assert_int_equal(a->met, streams[i].text.tokens);
@@ -97,18 +100,22 @@ static unsigned read_group(uint64_t seed, bool broken)
 
 static void test_sound(void **state)
 {
+    size_t items = 0, quick = 0;
+
     (void)state;
     for (uint64_t seed = 0; seed < share(SOUND); seed += GROUP)
-        assert_int_equal(read_group(seed, false), 0);
+        assert_int_equal(read_group(seed, false, &items, &quick), 0);
+    assert_in_range(quick, items / QUICK_SHARE, items - items / QUICK_SHARE);
 }
 
 static void test_broken(void **state)
 {
     unsigned violations = 0, n = share(BROKEN);
+    size_t items = 0, quick = 0;
 
     (void)state;
     for (uint64_t seed = 0; seed < n; seed += GROUP)
-        violations += read_group(1000000 + seed, true);
+        violations += read_group(1000000 + seed, true, &items, &quick);
     assert_in_range(violations, n / 2, n + GROUP);
 }
 
