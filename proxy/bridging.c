@@ -125,7 +125,7 @@ static bool on_binding(void *arg, enum side side, enum cb_type type, struct scra
 
 static const char *on_domain(void *arg)
 {
-    return ((struct session *)arg)->gate.domain;
+    return gate_domain(&((struct session *)arg)->gate);
 }
 
 static bool on_nonce(void *arg, char out[BRIDGE_NONCE_BYTES])

@@ -63,7 +63,7 @@ static unsigned handshake_ms(const struct session *s)
 
 static const char *domain_of(const struct session *s)
 {
-    return *s->gate.domain ? s->gate.domain : s->upstream->host;
+    return *gate_domain(&s->gate) ? gate_domain(&s->gate) : s->upstream->host;
 }
 
 static void hold(struct session *s, const char *p, size_t n)
@@ -199,7 +199,7 @@ static void server_refused(struct session *s)
 {
     struct error e;
 
-    if (*s->gate.domain)
+    if (*gate_domain(&s->gate))
         error_set(&e, ERR_REFUSED_TLS, "the server ended xmpptap's own STARTTLS with an error, which "
                   "is in the session's record: `xmpptap show` prints it");
     else

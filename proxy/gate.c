@@ -1,11 +1,12 @@
 #include "gate.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gate_steps.h"
 
 #define READ_BYTES (192u << 10) /* more than one read brings */
+#define DOMAIN_MAX 1024 /* bytes; none is longer (RFC 7622 §3.2) */
 
 static const char *const phase_names[] = {
     [GATE_NEGOTIATING] = "negotiation",
@@ -145,6 +146,20 @@ static void run(struct gate *g)
 
 /* ---- the interface ---- */
 
+const char *gate_domain(const struct gate *g)
+{
+    return g->domain ? g->domain : "";
+}
+
+/* Without memory it is none. */
+void gate_name(struct gate *g, const char *domain)
+{
+    if (strlen(domain) >= DOMAIN_MAX)
+        return;
+    free(g->domain);
+    g->domain = strdup(domain);
+}
+
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg)
 {
     *g = (struct gate){.user = user, .arg = arg, .reader = reader};
@@ -174,6 +189,7 @@ void gate_free(struct gate *g)
         reader_stream_free(&g->way[i].stream);
     }
     buf_free(&g->proceed);
+    free(g->domain);
 }
 
 void gate_stop(struct gate *g)
@@ -233,7 +249,7 @@ void gate_eof(struct gate *g, enum dir dir)
 
 void gate_ask(struct gate *g, const char *domain)
 {
-    snprintf(g->domain, sizeof g->domain, "%s", domain);
+    gate_name(g, domain);
     g->peeked = true;
 }
 

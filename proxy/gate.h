@@ -96,8 +96,11 @@ struct gate {
     struct gate_way way[2];
     struct buf proceed;    /* held back until the server's leg is secured */
     size_t item_max, held_max; /* bytes */
-    char domain[1024];     /* the `to` of the client's last header, "" before it */
+    char *domain;          /* owned: gate_domain() */
 };
+
+/* The `to` of the client's last header, "" before it. Borrowed until the next one. */
+const char *gate_domain(const struct gate *g);
 
 void gate_init(struct gate *g, struct reader *reader, const struct gate_user *user, void *arg);
 /* Before the first byte: other caps. */

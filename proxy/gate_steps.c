@@ -347,8 +347,8 @@ void gate_learn_domain(struct gate *g, const struct item *it)
 {
     const char *to = item_attr(it, 0, "to");
 
-    if (to && strlen(to) < sizeof g->domain)
-        memcpy(g->domain, to, strlen(to) + 1);
+    if (to)
+        gate_name(g, to);
 }
 
 static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n,

@@ -23,6 +23,7 @@ struct buf gate_cut(struct gate_way *w, size_t *at);
 void gate_pass(struct gate *g, enum dir dir, size_t n);
 void gate_refuse(struct gate *g); /* the client's: plaintext where TLS must begin */
 void gate_restart(struct gate *g, enum label_phase phase);
+void gate_name(struct gate *g, const char *domain); /* that the client asks for */
 void gate_learn_domain(struct gate *g, const struct item *header); /* the client's */
 void gate_item(struct gate *g, enum dir dir, enum scan_what what, size_t n);
 

@@ -60,6 +60,12 @@ bool leg_redial(struct leg *l, const char *why)
     return true;
 }
 
+void leg_settle(struct leg *l)
+{
+    if (leg_dialler(l))
+        tcp_settle(l->bottom);
+}
+
 int leg_serve(struct leg *l, const struct server_options *o)
 {
     return begin(l, inproc_new(l, o));

@@ -55,7 +55,7 @@ int leg_dial(struct leg *l, const struct dial_options *o) MUST_CHECK;
 struct server_options;
 int leg_serve(struct leg *l, const struct server_options *o) MUST_CHECK;
 
-/* What `up` was about: where it is connected to. NULL unless it was dialled. Borrowed. */
+/* What `up` was about: where it is connected to. NULL as leg_dialler(). Borrowed. */
 const struct dial_target *leg_dialled(const struct leg *l);
 
 /* What it is connected to was of no use, because of `why` (XEP-0368 §3: its TLS failed): that
@@ -64,7 +64,10 @@ const struct dial_target *leg_dialled(const struct leg *l);
  * too. False if no target is left or it was not dialled: nothing has changed. */
 bool leg_redial(struct leg *l, const char *why);
 
-/* The dial under the leg; NULL unless it was dialled. Borrowed. */
+/* It stays where it is connected to: what dialling on would need goes. */
+void leg_settle(struct leg *l);
+
+/* The dial under the leg; NULL unless it was dialled, and once it has settled. Borrowed. */
 const struct dial *leg_dialler(const struct leg *l);
 
 /* Puts TLS on top; the handshake begins (client role) or waits for the peer. Takes `ssl`, also on
@@ -132,6 +135,7 @@ struct layer *tcp_adopt(struct leg *l, int fd);
 struct layer *tcp_dial(struct leg *l, const struct dial_options *o);
 const struct dial *tcp_dialler(const struct layer *y);   /* NULL: it was accepted */
 bool tcp_redial(struct layer *y, const char *why);
+void tcp_settle(struct layer *y);
 struct layer *inproc_new(struct leg *l, const struct server_options *o);
 struct layer *tls_new(struct leg *l, SSL *ssl);
 int tcp_fd(const struct layer *y);

@@ -1,6 +1,7 @@
 #include "reach.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../logs/message.h"
@@ -17,7 +18,7 @@ static void peek(struct reader *r, const char *p, size_t n, char asked[REACH_ASK
 
     gate_init(&g, r, NULL, NULL);
     if (gate_input(&g, DIR_C2S, p, n) == 0)
-        snprintf(asked, REACH_ASKED, "%s", g.domain);
+        snprintf(asked, REACH_ASKED, "%s", gate_domain(&g));
     gate_free(&g);
 }
 
@@ -58,7 +59,7 @@ void reach_tell(struct session *s, const char *condition, const struct error *e)
     gate_waiting(&s->gate, DIR_C2S, &n);
     gate_take(&s->gate, DIR_C2S, &waiting); /* recorded here, and not sent */
     buf_init(&b, 16u << 10);
-    err = door_unreachable(&b, s->gate.domain, condition, words(e, text));
+    err = door_unreachable(&b, gate_domain(&s->gate), condition, words(e, text));
     gate_stop(&s->gate);
     if (n)
         session_edit(s, DIR_C2S, waiting.p, n, "", 0, reason);
@@ -73,7 +74,7 @@ void reach_tell(struct session *s, const char *condition, const struct error *e)
 void reach_failed(struct session *s, const char *condition, const struct error *e)
 {
     const char *text = s->upstream->text;
-    const char *name = *text ? text : s->gate.domain;
+    const char *name = *text ? text : gate_domain(&s->gate);
     struct error named;
 
     if (*name)
@@ -123,7 +124,7 @@ static void begin(struct session *s)
     const struct dial_options d = {
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,
-        .domain = s->gate.domain,
+        .domain = gate_domain(&s->gate),
         .socket = {.source = arrival_source(&s->arrival), .spoof = true, .loops = listen_loops,
                    .loops_arg = s->proxy},
         .tls = wanted[po->server_tls],
@@ -142,7 +143,7 @@ void reach_server(struct session *s)
     if (!s->gate.peeked && !s->eof[SIDE_CLIENT] && entry_needs_domain(s)) {
         if (s->wait != WAIT_CONNECT)
             session_wait(s, WAIT_CONNECT, s->proxy->options->connect_s * 1000);
-    } else if (s->upstream->kind == UPSTREAM_ASKED && !*s->gate.domain) {
+    } else if (s->upstream->kind == UPSTREAM_ASKED && !*gate_domain(&s->gate)) {
         no_domain(s);
     } else {
         begin(s);
@@ -166,12 +167,27 @@ void reach_up(struct session *s)
                 named ? strrchr(t->address, ':') : "", t->direct_tls ? ", direct TLS" : "");
 }
 
+void reach_settle(struct session *s)
+{
+    const struct dial *d = leg_dialler(SERVER(s));
+
+    if (!d)
+        return;
+    s->server = strdup(dial_target(d)->address);
+    s->server_name = strdup(dial_by_name(d) ? dial_target(d)->host : "");
+    if (s->server && s->server_name) /* else the dial goes on knowing it */
+        leg_settle(SERVER(s));
+}
+
 void reach_end(const struct session *s, struct event_end *end)
 {
     const struct dial *d = leg_dialler(SERVER(s));
 
-    if (!d || !*dial_target(d)->address)
-        return;
-    end->server = dial_target(d)->address;
-    end->server_name = dial_by_name(d) ? dial_target(d)->host : "";
+    if (!d) {
+        end->server = s->server; /* NULL: none was dialled */
+        end->server_name = s->server_name;
+    } else if (*dial_target(d)->address) {
+        end->server = dial_target(d)->address;
+        end->server_name = dial_by_name(d) ? dial_target(d)->host : "";
+    }
 }

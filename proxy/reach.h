@@ -25,6 +25,10 @@ void reach_server(struct session *s);
 /* The server's leg is up: says where to. */
 void reach_up(struct session *s);
 
+/* The login is over, or nobody knows: no other server will be tried. What is needed to say where it
+ * went is kept, the dial goes. */
+void reach_settle(struct session *s);
+
 /* Says in the session's end where it was. Its strings live as long as the leg. */
 void reach_end(const struct session *s, struct event_end *end);
 

@@ -91,6 +91,7 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
     struct session *s = arg;
 
     limits_negotiated(s);
+    reach_settle(s);
     if (e->code)
         message(LEVEL_WARN,
                 PAIRS("session", s->id, "side", side_name(dir == DIR_C2S ? SIDE_CLIENT : SIDE_SERVER),

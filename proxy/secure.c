@@ -21,7 +21,7 @@ static const unsigned char ALPN[] = "\x0bxmpp-client"; /* XEP-0368, RFC 7301 */
 /* The name asked for by the client, or what UPSTREAM names; as TLS names it. Returns `out`. */
 static const char *domain(const struct session *s, char out[DOMAIN_MAX])
 {
-    const char *asked = *s->gate.domain ? s->gate.domain : s->upstream->host;
+    const char *asked = *gate_domain(&s->gate) ? gate_domain(&s->gate) : s->upstream->host;
 
     return tls_domain(asked, out, DOMAIN_MAX);
 }
@@ -69,7 +69,7 @@ static bool nameless(const struct session *s)
 
     snprintf(text, sizeof text, strchr(s->upstream->host, ':') ? "[%s]:1" : "%s:1",
              s->upstream->host);
-    return s->entry.step != ENTRY_OVER && s->entry.direct && !*s->gate.domain &&
+    return s->entry.step != ENTRY_OVER && s->entry.direct && !*gate_domain(&s->gate) &&
            (!*s->upstream->host || address_parse(text, &a));
 }
 

@@ -154,6 +154,8 @@ void session_release(struct session *s)
     entry_free(&s->entry);
     arrival_free(&s->arrival);
     bridging_end(s);
+    free(s->server);
+    free(s->server_name);
     own_leave(&s->proxy->member.crew->own, &s->own);
     crew_gone(s->proxy);
     free(s);

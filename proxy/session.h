@@ -38,6 +38,7 @@ struct session {
     const struct upstream *upstream; /* where it goes */
     struct own_end own;      /* our end of the server's leg, with --transparent */
     char client[64];         /* address:port */
+    char *server, *server_name; /* owned: where it was dialled, once that is settled; or NULL */
     struct limits limits;    /* of the login, and of silence */
     uv_timer_t timer;
     enum session_wait wait;

@@ -117,6 +117,14 @@ const struct dial *tcp_dialler(const struct layer *y)
     return ((const struct tcp *)y)->dial;
 }
 
+void tcp_settle(struct layer *y)
+{
+    struct tcp *t = (struct tcp *)y;
+
+    dial_free(t->dial);
+    t->dial = NULL;
+}
+
 bool tcp_redial(struct layer *y, const char *why)
 {
     struct tcp *t = (struct tcp *)y;

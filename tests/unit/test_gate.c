@@ -549,9 +549,9 @@ static void test_domain(void **state)
     (void)state;
     begin(&s);
     assert_int_equal(gate_input(&s.gate, DIR_C2S, OPEN, strlen(OPEN) - 1), 0);
-    assert_string_equal(s.gate.domain, "");
+    assert_string_equal(gate_domain(&s.gate), "");
     assert_int_equal(gate_input(&s.gate, DIR_C2S, ">", 1), 0);
-    assert_string_equal(s.gate.domain, "example.org");
+    assert_string_equal(gate_domain(&s.gate), "example.org");
     finish(&s);
 }
 
