@@ -295,12 +295,14 @@ static int only_event(struct sink *sink, const struct event *ev)
                                                : held_get(o, ev->session);
     int err = 0;
 
+    sink->left_out = false;
     if (!h)
         return pass(o, ev); /* no memory to wait */
     if (h->state == WAITS)
         err = wait_on(o, h, ev);
     else if (h->state == RECORDED)
         err = pass(o, ev);
+    sink->left_out = h->state == LEFT_OUT;
     if (ev->kind == EVENT_END)
         held_drop(o, h);
     return err;
