@@ -259,12 +259,14 @@ static int only_event(struct sink *sink, const struct event *ev)
                                                : session_map_get(&o->held, ev->session);
     int err = 0;
 
+    sink->left_out = false;
     if (!h)
         return pass(o, ev); /* no memory to wait */
     if (h->state == WAITS)
         err = wait_on(o, h, ev);
     else if (h->state == RECORDED)
         err = pass(o, ev);
+    sink->left_out = h->state == LEFT_OUT;
     if (ev->kind == EVENT_END)
         session_map_drop(&o->held, &h->key);
     return err;

@@ -289,13 +289,15 @@ static void sink_failed(struct recorder *r, size_t i, int err)
     message(LEVEL_ERROR, PAIRS("reason", error_name(e->code)), "%s", e->detail);
 }
 
-/* The one line that a session's end is worth. */
-static void say_verdict(const struct tap *t, const struct event_end *end, const struct verdict *v)
+/* The one line that a session's end is worth. Whose record nobody asked for (--only) is not named
+ * here, either: a verdict's sentence may hold what the two said. */
+static void say_verdict(const struct tap *t, const struct event_end *end, const struct verdict *v,
+                        bool left_out)
 {
     message(v->ok ? LEVEL_INFO : LEVEL_WARN,
             PAIRS("session", t->id, "side", side_name(end->by), "phase", end->phase, "reason",
-                  error_name(end->code), "account", end->account, "verdict", v->id),
-            "%s", v->sentence);
+                  error_name(end->code), "account", left_out ? "" : end->account, "verdict", v->id),
+            "%s", left_out ? "not recorded, because --only asks for others" : v->sentence);
 }
 
 static void on_event(void *arg, struct event *ev)
@@ -303,6 +305,7 @@ static void on_event(void *arg, struct event *ev)
     struct tap *t = arg;
     struct sink **sinks = t->recorder->options.sinks;
     struct verdict v;
+    bool left_out = false;
 
     tally_event(&t->tally, ev);
     story_event(&t->story, ev);
@@ -310,13 +313,15 @@ static void on_event(void *arg, struct event *ev)
         verdict_give(&t->story, &v);
         ev->u.end.verdict = v.id;
         ev->u.end.sentence = v.sentence;
-        say_verdict(t, &ev->u.end, &v);
     }
     for (size_t i = 0; sinks[i]; i++) {
         int err = sinks[i]->event(sinks[i], ev);
         if (err)
             sink_failed(t->recorder, i, err);
+        left_out |= sinks[i]->left_out;
     }
+    if (ev->kind == EVENT_END)
+        say_verdict(t, &ev->u.end, &v, left_out);
 }
 
 static void tap_free(struct tap *t)

@@ -21,6 +21,7 @@ struct sink {
     /* Completes what is open and frees the sink. Returns 0 or an error code. */
     int (*close)(struct sink *s);
     struct error error; /* the first failure, for the message */
+    bool left_out;      /* the last event's session is not recorded, because nobody asks for it */
 };
 
 #endif

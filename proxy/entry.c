@@ -206,7 +206,7 @@ static void server_refused(struct session *s)
         error_set(&e, ERR_REFUSED_TLS, "the server ended xmpptap's own STARTTLS with an error (`xmpptap "
                   "show` prints it); the client named no domain before, so \"%.90s\" was asked "
                   "for: give the domain as UPSTREAM if that is not its name", s->upstream->host);
-    entry_refuse(s, "remote-connection-failed", &e);
+    entry_server_failed(s, &e, false);
 }
 
 static void bad(struct session *s, enum side side, const struct opening_step *step)

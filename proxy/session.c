@@ -288,6 +288,13 @@ static void on_secured(void *arg, struct leg *l)
     session_flush(s);
 }
 
+/* Until then it has no record, and no limit of a login runs. */
+static void wait_first_byte(struct session *s, unsigned limit_s)
+{
+    if (limit_s)
+        session_wait(s, WAIT_FIRST_BYTE, limit_s * 1000);
+}
+
 /* Whose connection it is comes before its first byte, where it goes behind that: false if that is
  * not known yet, or never will be. */
 static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
@@ -299,8 +306,10 @@ static bool arrived(struct session *s, const char **p, size_t *n, bool ended)
         return false;
     session_wait(s, WAIT_NOTHING, 0);
     s->upstream = arrival_upstream(&s->arrival);
-    if (state == ARRIVAL_OVER && *n == 0)
-        return false; /* a header without a client: a load balancer asks whether we live */
+    if (state == ARRIVAL_OVER && *n == 0) { /* so far a load balancer that asks whether we live */
+        wait_first_byte(s, s->proxy->options->negotiation_s);
+        return false;
+    }
     if (state == ARRIVAL_OVER && !listen_circle(s, &e))
         return true;
     if (record_begin(s, *p, *n))
@@ -409,16 +418,15 @@ static bool gets_on(struct session *s)
     return leg_pending(CLIENT(s)) + leg_pending(SERVER(s)) < s->pending_before;
 }
 
-/* A load balancer that did not say whose connection it passes on, or that kept one open. */
-static void no_header(struct session *s)
+/* It said nothing, or not enough to know whose connection it is. */
+static void no_first_byte(struct session *s)
 {
     const char *p = "";
     size_t n = 0;
 
-    if (!s->arrival.held.len)
-        session_close(s, SIDE_CLIENT, ERR_TIMEOUT, NULL);
-    else if (arrived(s, &p, &n, true))
-        session_close(s, SIDE_PROXY, ERR_TIMEOUT, NULL);
+    if (s->arrival.held.len && s->arrival.due) /* a load balancer's mistake has a record */
+        (void)arrived(s, &p, &n, true);
+    session_close(s, SIDE_CLIENT, ERR_TIMEOUT, NULL);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -435,8 +443,8 @@ static void on_timer(uv_timer_t *timer)
     switch (s->wait) {
     case WAIT_NOTHING:
         break;
-    case WAIT_HEADER:
-        no_header(s);
+    case WAIT_FIRST_BYTE:
+        no_first_byte(s);
         break;
     case WAIT_CONNECT:
         reach_timeout(s);
@@ -539,8 +547,7 @@ static void arrives(struct session *s, int failed)
         finish(s); /* it was gone before it was there */
         return;
     }
-    if (s->arrival.due)
-        session_wait(s, WAIT_HEADER, o->handshake_s * 1000);
+    wait_first_byte(s, s->arrival.due ? o->handshake_s : o->negotiation_s);
     session_reading(s);
 }
 

@@ -16,7 +16,7 @@
 /* What a session's timer is running for. */
 enum session_wait {
     WAIT_NOTHING,
-    WAIT_HEADER,     /* the PROXY protocol's, of a load balancer */
+    WAIT_FIRST_BYTE, /* of a client, or of a load balancer's PROXY protocol header */
     WAIT_CONNECT,
     WAIT_SERVER_TLS,
     WAIT_CLIENT_TLS,

@@ -125,6 +125,30 @@ static void test_logged_in(void **state)
     box_done(b);
 }
 
+/* Who never says enough to be a session: it has no record, and does not stay for ever. */
+static void test_no_first_byte(void **state)
+{
+    static const char *const begins[] = {"", "P", "\r\n"};
+    enum { COUNT = sizeof begins / sizeof *begins };
+    struct box *b = *state;
+    struct peer silent[COUNT];
+    const char *file;
+    struct run *proxy = run_proxy(b, 1, "--negotiation-timeout", "1", NULL);
+    for (int i = 0; i < COUNT; i++) {
+        peer_init(&silent[i], "client");
+        PEER_OK(&silent[i], peer_connect(&silent[i], proxy->port));
+        PEER_OK(&silent[i], peer_sends(&silent[i], begins[i]));
+    }
+    for (int i = 0; i < COUNT; i++) {
+        PEER_OK(&silent[i], peer_expect_end(&silent[i]));
+        peer_close(&silent[i]);
+    }
+    run_stop(proxy);
+    assert_true(bytes_has(&proxy->err.text, "3 connections came without a byte"));
+    assert_int_equal(records_files(b, b->archive, &file, 1), 0);
+    box_done(b);
+}
+
 /* What the gate cannot read it knows no login of. */
 static void test_gate_aside(void **state)
 {
@@ -220,7 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_login_that_stops), TEST(test_login_that_dawdles), TEST(test_logged_in),
         TEST(test_gate_aside),       TEST(test_idle),               TEST(test_close),
-        TEST(test_queue),
+        TEST(test_queue),            TEST(test_no_first_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,10 @@ static void assert_recorded(struct box *b, struct run *proxy, const struct row *
     assert_int_equal(bytes_has(&proxy->out.text, "<jid>alice@"), row->alice);
     assert_int_equal(bytes_has(&proxy->out.text, "<jid>bob@"), row->bob);
     assert_int_equal(bytes_has(&proxy->err.text, left_out), recorded < 2);
+    assert_int_equal(bytes_has(&proxy->err.text, "account=alice@"), row->alice);
+    assert_int_equal(bytes_has(&proxy->err.text, "account=bob@"), row->bob);
+    assert_int_equal(bytes_has(&proxy->err.text, "alice"), row->alice);
+    assert_int_equal(bytes_has(&proxy->err.text, "bob"), row->bob);
     assert_int_equal(records_files(b, b->archive, &file, 1), recorded > 0);
     if (!recorded)
         return;

@@ -176,9 +176,11 @@ static void test_closed_in_starttls(void **state)
 struct first_server {
     struct peer *peer;
     const struct net *net;
+    const char *answer;
+    bool waits; /* for the proxy to close first */
 };
 
-/* It proceeds, and closes where TLS should begin. */
+/* It answers <starttls/>, and closes where TLS should begin. */
 static void *serve_first(void *arg)
 {
     struct first_server *f = arg;
@@ -186,7 +188,7 @@ static void *serve_first(void *arg)
 
     if (!peer_accept(p, f->net->listener[0]) && !peer_expects(p, OUR_HELLO) &&
         !peer_sends(p, SERVER_HEADER FEATURES_TLS) && !peer_expects(p, STARTTLS) &&
-        !peer_sends(p, PROCEED))
+        !peer_sends(p, f->answer) && (!f->waits || !peer_expect_end(p)))
         peer_close(p);
     return NULL;
 }
@@ -207,7 +209,7 @@ static int clear_client(struct peer *p, SSL_CTX *ctx)
 
 /* What comes to nothing with one target begins anew with the next: for the record, too, in which
  * both servers' streams stand. */
-static void test_starttls_again(void **state)
+static void starttls_again(void **state, const char *answer, bool waits)
 {
     struct box *b = *state;
     struct net n;
@@ -226,7 +228,7 @@ static void test_starttls_again(void **state)
     PEER_OK(&client, peer_connect(&client, proxy->port));
     const struct login_end c = {&client, clear_client, NULL};
     const struct login_end s = {&server, secured_server, good};
-    struct first_server f = {&first, &n};
+    struct first_server f = {&first, &n, answer, waits};
     assert_int_equal(pthread_create(&thread, NULL, serve_first, &f), 0);
     int logged_in = login_pair(&c, &s, n.listener[1]);
     pthread_join(thread, NULL);
@@ -251,12 +253,23 @@ static void test_starttls_again(void **state)
     box_done(b);
 }
 
+static void test_starttls_again(void **state)
+{
+    starttls_again(state, PROCEED, false);
+}
+
+static void test_starttls_refused(void **state)
+{
+    starttls_again(state, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>", true);
+}
+
 #define TEST(name) {#name, name, box_setup, box_teardown, NULL}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_direct_tls), TEST(test_reset_in_tls),
-                                       TEST(test_closed_in_starttls), TEST(test_starttls_again)};
+                                       TEST(test_closed_in_starttls), TEST(test_starttls_again),
+                                       TEST(test_starttls_refused)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
