@@ -1,5 +1,6 @@
 #include "resume.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,13 +132,19 @@ static void free_offer(void *parent, void *p, CRYPTO_EX_DATA *data, int index, l
     free(p);
 }
 
+static int index_made; /* once, for the life of the program */
+
+static void make_index(void)
+{
+    index_made = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_offer);
+}
+
 static int offer_index(void)
 {
-    static int index = -1; /* made once, by the loop's thread, for the life of the program */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (index < 0)
-        index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_offer);
-    return index;
+    pthread_once(&once, make_index);
+    return index_made;
 }
 
 static struct offer *offer_of(const SSL *ssl)

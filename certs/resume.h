@@ -7,7 +7,7 @@
  * ends, and RESUME_MAX_S behind the full handshake that it came from at the latest: then the
  * certificate is seen again. Not kept are sessions of servers that asked for our certificate (they
  * would not ask again), and those of TLS 1.2 without an extended master secret (RFC 7627 §5.4).
- * Loop thread.
+ * The thread of its worker's loop.
  */
 #ifndef XMPPTAP_RESUME_H
 #define XMPPTAP_RESUME_H

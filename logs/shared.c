@@ -40,6 +40,18 @@ static int door_event(struct sink *sink, const struct event *ev)
     return err;
 }
 
+static int door_flush(struct sink *sink)
+{
+    struct door *d = (struct door *)sink;
+    struct shared *s = d->shared;
+    int err;
+
+    pthread_mutex_lock(&s->lock);
+    err = tell(d, s->inner->flush ? s->inner->flush(s->inner) : 0);
+    pthread_mutex_unlock(&s->lock);
+    return err;
+}
+
 static int door_tick(struct sink *sink, int64_t now_us)
 {
     struct door *d = (struct door *)sink;
@@ -82,7 +94,9 @@ int shared_new(struct sink *inner, unsigned n, struct sink **doors)
     s->open = n;
     for (unsigned i = 0; i < n; i++) {
         s->door[i] = (struct door){
-            .sink = {.event = door_event, .tick = door_tick, .close = door_close}, .shared = s};
+            .sink = {.event = door_event, .tick = door_tick, .flush = door_flush,
+                     .close = door_close},
+            .shared = s};
         doors[i] = &s->door[i].sink;
     }
     return 0;

@@ -17,7 +17,7 @@
 
 struct inner {
     struct sink sink;
-    unsigned events, ticks, closes; /* no atomics: nobody else may be inside */
+    unsigned events, ticks, flushes, closes; /* no atomics: nobody else may be inside */
     atomic_bool inside;
     bool together;
     unsigned fails_at; /* this event and what follows; 0: never */
@@ -43,6 +43,12 @@ static int on_tick(struct sink *s, int64_t now_us)
     return 0;
 }
 
+static int on_flush(struct sink *s)
+{
+    ((struct inner *)s)->flushes++;
+    return 0;
+}
+
 static int on_close(struct sink *s)
 {
     struct inner *in = (struct inner *)s;
@@ -53,7 +59,8 @@ static int on_close(struct sink *s)
 
 static void begin(struct inner *in, struct sink *door[DOORS])
 {
-    *in = (struct inner){.sink = {.event = on_event, .tick = on_tick, .close = on_close}};
+    *in = (struct inner){.sink = {.event = on_event, .tick = on_tick, .flush = on_flush,
+                                  .close = on_close}};
     assert_int_equal(shared_new(&in->sink, DOORS, door), 0);
 }
 
@@ -83,10 +90,12 @@ static void test_one_at_a_time(void **state)
     assert_int_equal(in.events, DOORS * EVENTS);
     for (int i = 0; i < DOORS; i++) {
         assert_int_equal(door[i]->tick(door[i], 1), 0);
+        assert_int_equal(door[i]->flush(door[i]), 0);
         assert_int_equal(in.closes, 0);
         assert_int_equal(door[i]->close(door[i]), 0);
     }
     assert_int_equal(in.ticks, DOORS);
+    assert_int_equal(in.flushes, DOORS);
     assert_int_equal(in.closes, 1);
 }
 
