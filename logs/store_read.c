@@ -11,6 +11,13 @@ struct text {
     size_t len, cap;
 };
 
+/* Members of one file, from one to another; none if the last is before the first. */
+struct span {
+    int64_t first, last;
+};
+
+static const struct span nothing = {0, -1};
+
 /* Sessions that overlap, so they are read at once: the first one's events are given as they come,
  * the others' lines are kept until then. */
 struct batch {
@@ -19,9 +26,10 @@ struct batch {
     size_t count;
     struct ids ids;    /* of theirs: their indexes in `list` and `text` */
     struct text *text; /* unused of the first one */
-    struct store_place first, last; /* all of theirs lies there */
-    size_t waiting;                 /* bytes that will be kept */
-    bool ended;                     /* the first one's `end` has come */
+    struct span *span; /* by file: all of theirs lies there */
+    size_t first_file, last_file;
+    size_t waiting; /* bytes that will be kept */
+    bool ended;     /* the first one's `end` has come */
 
     int (*event)(void *arg, const struct event *ev);
     void *arg;
@@ -30,41 +38,62 @@ struct batch {
     size_t room_bytes;
 };
 
-/* Is `a` before `b`? */
-static bool before(struct store_place a, struct store_place b)
+/* Where a session lies in this file, one of its own. */
+static struct span span_in(const struct store_session *s, size_t file)
 {
-    return a.file != b.file ? a.file < b.file : a.member < b.member;
+    return (struct span){file == s->first.file ? s->first.member : 0,
+                         file == s->last.file ? s->last.member : INT64_MAX};
 }
 
-/* May it be read together with those that are gathered? */
+/* May it be read together with those that are gathered? Not if what lies between were read for
+ * nothing. Several workers write side by side, each its own file. */
 static bool may_join(const struct batch *b, const struct store_session *s)
 {
-    return !before(b->last, s->first) && !before(s->last, b->first) &&
-           s->bytes <= b->st->wait_bytes - b->waiting &&
-           ids_find(&b->ids, s->id, strlen(s->id)) == IDS_NONE; /* it may be asked for twice */
+    if (s->bytes > b->st->wait_bytes - b->waiting ||
+        ids_find(&b->ids, s->id, strlen(s->id)) != IDS_NONE) /* it may be asked for twice */
+        return false;
+    for (size_t f = s->first.file; f <= s->last.file; f++) {
+        struct span is = b->span[f], more = span_in(s, f);
+
+        if (is.first <= is.last && (more.first > is.last || more.last < is.first))
+            return false;
+    }
+    return true;
 }
 
-/* Takes as many sessions from the `count` of `list` as overlap and may wait. */
+static int join(struct batch *b, const struct store_session *s)
+{
+    bool alone = b->count == 0;
+
+    if (ids_add(&b->ids, s->id, b->count))
+        return ERR_NOMEM;
+    for (size_t f = s->first.file; f <= s->last.file; f++) {
+        struct span *is = &b->span[f], more = span_in(s, f);
+        bool any = is->first <= is->last;
+
+        is->first = any && is->first < more.first ? is->first : more.first;
+        is->last = any && is->last > more.last ? is->last : more.last;
+    }
+    b->first_file = alone || s->first.file < b->first_file ? s->first.file : b->first_file;
+    b->last_file = alone || s->last.file > b->last_file ? s->last.file : b->last_file;
+    b->text[b->count] = (struct text){.cap = alone ? 0 : s->bytes};
+    b->waiting += b->text[b->count++].cap;
+    return 0;
+}
+
+/* Takes as many sessions from the `count` of `list` as may be read at once, the first one in any case. */
 static int gather(struct batch *b, struct store_session *const *list, size_t count)
 {
-    b->list = list;
-    b->first = list[0]->first;
-    b->last = list[0]->last;
-    b->waiting = 0;
-    b->ended = false;
+    for (size_t f = b->first_file; f <= b->last_file; f++)
+        b->span[f] = nothing;
     ids_clear(&b->ids);
-    for (b->count = 0; b->count < count; b->count++) {
-        const struct store_session *s = list[b->count];
-
-        if (b->count && !may_join(b, s))
-            break;
-        if (ids_add(&b->ids, s->id, b->count))
+    b->list = list;
+    b->count = b->waiting = 0;
+    b->ended = false;
+    do {
+        if (join(b, list[b->count]))
             return ERR_NOMEM;
-        b->text[b->count] = (struct text){.cap = b->count ? s->bytes : 0};
-        b->waiting += b->text[b->count].cap;
-        b->first = before(s->first, b->first) ? s->first : b->first;
-        b->last = before(b->last, s->last) ? s->last : b->last;
-    }
+    } while (b->count < count && may_join(b, list[b->count]));
     return 0;
 }
 
@@ -140,11 +169,10 @@ static int read_file(struct batch *b, size_t file, struct error *e)
 
     if (!r)
         return (int)e->code;
-    if (file == b->first.file)
-        err = archive_reader_seek(r, b->first.member, e);
-    while (!err && !(b->ended && b->count == 1)) {
-        if (file == b->last.file && archive_reader_tell(r) > b->last.member)
-            break;
+    if (b->span[file].first)
+        err = archive_reader_seek(r, b->span[file].first, e);
+    while (!err && !(b->ended && b->count == 1) &&
+           archive_reader_tell(r) <= b->span[file].last) {
         got = archive_reader_next_line(r, &line, &n, &skipped);
         if (got == 0)
             break;
@@ -180,8 +208,9 @@ static int read_batch(struct batch *b, struct error *e)
 
     if (err)
         return error_set(e, ERR_NOMEM, "no memory to read sessions that overlap");
-    for (size_t f = b->first.file; f <= b->last.file && !err; f++)
-        err = read_file(b, f, e);
+    for (size_t f = b->first_file; f <= b->last_file && !err; f++)
+        if (b->span[f].first <= b->span[f].last)
+            err = read_file(b, f, e);
     for (size_t i = 1; i < b->count && !err; i++)
         err = give(b, &b->text[i]);
     return err;
@@ -194,8 +223,11 @@ int store_read(const struct store *st, struct store_session *const *list, size_t
     int err = 0;
 
     b.text = calloc(count + 1, sizeof *b.text);
-    if (!b.text)
+    b.span = calloc(st->files + 1, sizeof *b.span);
+    if (!b.text || !b.span)
         err = error_set(e, ERR_NOMEM, "no memory to read");
+    for (size_t f = 0; f < st->files && !err; f++)
+        b.span[f] = nothing;
     for (size_t i = 0; i < count && !err; i += b.count) {
         err = gather(&b, list + i, count - i);
         err = err ? error_set(e, ERR_NOMEM, "no memory to read") : read_batch(&b, e);
@@ -204,5 +236,6 @@ int store_read(const struct store *st, struct store_session *const *list, size_t
     ids_free(&b.ids);
     free(b.room);
     free(b.text);
+    free(b.span);
     return err;
 }

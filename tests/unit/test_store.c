@@ -162,6 +162,49 @@ static void test_overlapping(void **state)
     }
 }
 
+/* Three workers' files side by side; one's goes on in a next file, behind which another's begins. */
+static void test_workers(void **state)
+{
+    static const char *const file[] = {"1-w0-001.jsonl.gz", "1-w1-001.jsonl.gz", "2-w0-002.jsonl.gz",
+                                       "3-w2-001.jsonl.gz"};
+    static const size_t waits[] = {0, 3000, 1u << 20};
+    struct store st;
+    char all[4 * KIB];
+    FILE *f[4];
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        f[i] = fopen(in_home(file[i]), "w");
+        assert_non_null(f[i]);
+    }
+    for (unsigned n = 1; n <= 20; n++) {
+        line(f[n <= 10 ? 0 : 2], "a", n, "");
+        line(f[1], "b", n, "");
+        line(f[n <= 10 ? 0 : 2], "c", n, "");
+        line(f[1], "d", n, "");
+        line(f[3], "e", n, "");
+    }
+    line(f[2], "g", 1, "");
+    for (size_t i = 0; i < 4; i++)
+        fclose(f[i]);
+    store_init(&st);
+    scan(&st, "");
+    assert_int_equal(st.sessions, 6);
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        all[0] = '\0';
+        for (char id[] = "a"; *id < 'f'; ++*id)
+            expect(all, sizeof all, id, 1, 20);
+        expect(all, sizeof all, "g", 1, 1);
+        heard_of(&st, "a b c d e g", waits[i], all);
+        all[0] = '\0';
+        expect(all, sizeof all, "e", 1, 20);
+        expect(all, sizeof all, "g", 1, 1);
+        expect(all, sizeof all, "a", 1, 20);
+        heard_of(&st, "e g a", waits[i], all);
+    }
+    store_free(&st);
+}
+
 /* Who has heard enough hears nothing more, whoever waits. */
 static void test_enough(void **state)
 {
@@ -227,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_overlapping, make_home, remove_home),
+        cmocka_unit_test_setup_teardown(test_workers, make_home, remove_home),
         cmocka_unit_test_setup_teardown(test_enough, make_home, remove_home),
         cmocka_unit_test_setup_teardown(test_many_sessions, make_home, remove_home),
     };
