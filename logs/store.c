@@ -276,17 +276,6 @@ static int scan_folder(struct store *st, const char *path, void (*tell)(const ch
     return err;
 }
 
-int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
-               struct error *e)
-{
-    struct stat sb;
-
-    if (stat(path, &sb))
-        return error_set(e, ERR_IO, "cannot read %s: %s; name a file or folder that is there",
-                         path, strerror(errno));
-    return S_ISDIR(sb.st_mode) ? scan_folder(st, path, tell, e) : scan_file(st, path, tell, e);
-}
-
 static int by_beginning(const void *a, const void *b)
 {
     const struct store_session *x = a, *y = b;
@@ -294,28 +283,38 @@ static int by_beginning(const void *a, const void *b)
     return x->begin_us < y->begin_us ? -1 : x->begin_us > y->begin_us ? 1 : strcmp(x->id, y->id);
 }
 
-int store_sort(struct store *st)
+/* A folder's sessions, from the one with this index on: files of several workers were read one after
+ * the other, but written at the same time. */
+static int sort_sessions(struct store *st, size_t from)
 {
-    size_t i = 1;
+    size_t i = from + 1;
     int err = 0;
 
     while (i < st->sessions && st->session[i - 1].begin_us <= st->session[i].begin_us)
         i++;
     if (i >= st->sessions)
         return 0;
-    qsort(st->session, st->sessions, sizeof *st->session, by_beginning);
+    qsort(st->session + from, st->sessions - from, sizeof *st->session, by_beginning);
     ids_clear(&st->ids);
     for (i = 0; i < st->sessions && !err; i++)
         err = ids_add(&st->ids, st->session[i].id, i);
     return err;
 }
 
-struct store_session *store_last(const struct store *st)
+int store_scan(struct store *st, const char *path, void (*tell)(const char *sentence),
+               struct error *e)
 {
-    struct store_session *last = NULL;
+    size_t from = st->sessions;
+    struct stat sb;
+    int err;
 
-    for (size_t i = 0; i < st->sessions; i++)
-        if (!last || st->session[i].begin_us >= last->begin_us)
-            last = &st->session[i];
-    return last;
+    if (stat(path, &sb))
+        return error_set(e, ERR_IO, "cannot read %s: %s; name a file or folder that is there",
+                         path, strerror(errno));
+    if (!S_ISDIR(sb.st_mode))
+        return scan_file(st, path, tell, e);
+    err = scan_folder(st, path, tell, e);
+    if (!err && sort_sessions(st, from))
+        err = error_set(e, ERR_NOMEM, "no memory to read %s", path);
+    return err;
 }

@@ -48,7 +48,7 @@ struct store {
     bool odd;           /* a line could not be read, or begins as if it were another session's */
     char **file;        /* paths, in the order of time */
     size_t files;
-    struct store_session *session; /* in the order of their beginning, file by file */
+    struct store_session *session; /* in the order of their beginning */
     size_t sessions, room;
     struct ids ids;     /* of the sessions: their indexes */
 };
@@ -60,12 +60,6 @@ int store_scan(struct store *st, const char *path, void (*tell)(const char *sent
                struct error *e) MUST_CHECK;
 
 struct store_session *store_find(const struct store *st, const char *id);
-
-/* All by their beginning: files of several workers were written at the same time. (Read file by file
- * they are read faster.) Pointers to sessions do not outlive it. ERR_NOMEM. */
-int store_sort(struct store *st) MUST_CHECK;
-/* The one that began last, NULL if there is none. */
-struct store_session *store_last(const struct store *st);
 
 /* What became of it: account, TLS, mechanism and verdict, from all that was scanned. ERR_NOMEM. */
 int store_conclude(struct store_session *s) MUST_CHECK;

@@ -242,8 +242,6 @@ static int run(int argc, char **argv, const struct command *c)
     store_init(&st);
     st.stories = true;
     status = reading_open(&st, &o.reading, argc - rest, argv + rest);
-    if (!status)
-        err = store_sort(&st);
     for (size_t i = 0; i < st.sessions && !status && !err; i++)
         err = store_conclude(&st.session[i]);
     for (size_t i = 0; i < st.sessions && !status && !err && o.json; i++)

@@ -89,7 +89,7 @@ static int pick(const struct store *st, int n, char **args, const char *store,
         }
     }
     if (n == 0 && st->sessions)
-        list[k++] = store_last(st);
+        list[k++] = &st->session[st->sessions - 1];
     *count = k;
     return 0;
 }
