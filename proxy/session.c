@@ -395,6 +395,10 @@ static void on_failed(void *arg, struct leg *l, const struct error *e)
         reach_failed(s, REACH_FAILED, e);
     } else if (side == SIDE_SERVER && in_server_tls(s)) {
         secure_refused(s, SIDE_SERVER, e);
+    } else if (side == SIDE_CLIENT && s->entry.direct && s->entry.step == ENTRY_FIRST) {
+        s->gone[side] = true;
+        entry_no_hello(s, e->code, e->kind, "the client reset the connection in the middle of its "
+                       "ClientHello");
     } else {
         if (side == SIDE_CLIENT && in_client_tls(s) && leg_ssl(l) && !s->entry.refusal.due)
             secure_record(s, side, "", e->detail, e->kind);
@@ -453,6 +457,7 @@ static void on_timer(uv_timer_t *timer)
         error_set(&e, ERR_TIMEOUT, "the server did not finish the TLS handshake within "
                   "--handshake-timeout (%u s); is it overloaded, or is a firewall in between?",
                   s->proxy->options->handshake_s);
+        e.kind = "handshake-ended";
         secure_refused(s, SIDE_SERVER, &e);
         break;
     case WAIT_CLIENT_TLS:
@@ -462,6 +467,8 @@ static void on_timer(uv_timer_t *timer)
         error_set(&e, ERR_TIMEOUT, "the client did not finish %s within --handshake-timeout (%u s)",
                   s->entry.step == ENTRY_FIRST ? "its ClientHello" : "the TLS handshake",
                   s->proxy->options->handshake_s);
+        if (!s->closing && in_client_tls(s) && leg_ssl(CLIENT(s)))
+            secure_record(s, SIDE_CLIENT, "", e.detail, "handshake-ended");
         entry_no_hello(s, e.code, "handshake-ended", e.detail);
         break;
     case WAIT_OTHER_SIDE:

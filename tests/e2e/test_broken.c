@@ -86,6 +86,7 @@ static void test_half_hello_then_silence(void **state)
     assert_ends(&s->client);
     scene_stop(s);
     assert_sessions(s, 2);
+    assert_kind(s, "client", "handshake-ended");
     box_done(s->box);
 }
 

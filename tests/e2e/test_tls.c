@@ -509,22 +509,38 @@ static void test_idn(void **state)
 
 /* ---- first bytes that are no more than that ---- */
 
+static void leaves(struct peer *p)
+{
+    PEER_OK(p, peer_shutdown(p));
+}
+
 struct hello_row {
     const char *name;
     int bytes;          /* so much of a ClientHello; 0: all */
     const char *behind; /* then this */
-    bool leaves;
-    const char *reason, *verdict;
+    void (*leave)(struct peer *p); /* NULL: it stays */
+    const char *reason, *verdict, *kind;
 };
 
 static const struct hello_row hellos[] = {
-    {"one byte, then silence", 1, "", false, "timeout", "tls.timeout"},
-    {"half a hello, then silence", 100, "", false, "timeout", "tls.timeout"},
-    {"half a hello, then nobody", 100, "", true, "closed", "tls.client.gave-up"},
-    {"half a hello, then text", 5, "<?xml version='1.0'?>", false, "tls-failed", "tls.client.not-tls"},
-    {"a hello, then text", 0, "GET / HTTP/1.1\r\n\r\n", false, "tls-failed", "tls.client.not-tls"},
+    {"one byte, then silence", 1, "", NULL, "timeout", "tls.timeout", "handshake-ended"},
+    {"half a hello, then silence", 100, "", NULL, "timeout", "tls.timeout", "handshake-ended"},
+    {"half a hello, then nobody", 100, "", leaves, "closed", "tls.client.gave-up", "closed"},
+    {"half a hello, then a reset", 100, "", peer_abort, "reset", "tls.client.gave-up", "reset"},
+    {"half a hello, then text", 5, "<?xml version='1.0'?>", NULL, "tls-failed", "tls.client.not-tls",
+     "not-tls"},
+    {"a hello, then text", 0, "GET / HTTP/1.1\r\n\r\n", NULL, "tls-failed", "tls.client.not-tls", "not-tls"},
 };
 #define HELLOS (sizeof hellos / sizeof *hellos)
+
+static void assert_client_kind(const struct records *r, const char *kind)
+{
+    for (size_t i = 0; i < r->lines; i++)
+        if (record_is(r->line[i], "event", "tls") && record_is(r->line[i], "side", "client") &&
+            record_is(r->line[i], "kind", kind))
+            return;
+    fail_msg("no tls record of the client says %s", kind);
+}
 
 static void test_hello(void **state)
 {
@@ -539,17 +555,22 @@ static void test_hello(void **state)
     size_t n = first_flight(&e, DOMAIN, hello, sizeof hello);
     PEER_OK(&e.client, peer_send(&e.client, hello, row->bytes ? (size_t)row->bytes : n));
     PEER_OK(&e.client, peer_sends(&e.client, row->behind));
-    if (row->leaves)
-        PEER_OK(&e.client, peer_shutdown(&e.client));
+    run_says(e.proxy, "session begins"); /* a reset would take back what nobody has read */
+    if (row->leave)
+        row->leave(&e.client);
     if (!row->bytes) {
         PEER_OK(&e.server, peer_accept(&e.server, e.listener));
         PEER_OK(&e.server, peer_tls_accept(&e.server, e.server_ctx));
     }
-    PEER_OK(&e.client, peer_rest(&e.client, &rest));
+    if (row->leave == peer_abort)
+        run_says(e.proxy, "reason=reset");
+    else
+        PEER_OK(&e.client, peer_rest(&e.client, &rest));
     bytes_free(&rest);
     end(&e);
     records_load(&r, b, b->archive);
     assert_int_equal(records_check(&r), 1);
+    assert_client_kind(&r, row->kind);
     const char *last = records_find(&r, "end");
     if (!record_is(last, "reason", row->reason) || !record_is(last, "verdict", row->verdict))
         fail_msg("not %s, %s: %s", row->reason, row->verdict, last);
