@@ -292,13 +292,19 @@ static void set_fact(struct story *s, const char *key, const char *value)
     story_set(s, key, n ? cut : NULL);
 }
 
-static void apply(struct story *s, const struct event *ev)
+/* Returns whether a rule was of this event. */
+static bool apply(struct story *s, const struct event *ev)
 {
+    bool any = false;
+
+    if (!strchr("sftlrbc", *ev->label)) /* no rule's label begins so */
+        return false;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         const struct rule *r = &rules[i];
 
         if (*r->label != *ev->label || !label_matches(r->label, ev->label))
             continue;
+        any = true;
         if (r->word == FORGET)
             forget(s, r->key);
         else if (r->fact)
@@ -306,6 +312,7 @@ static void apply(struct story *s, const struct event *ev)
         else
             story_set(s, r->key, r->word);
     }
+    return any;
 }
 
 /* What was answered to one who is logged in: was anything granted, what was refused? */
@@ -348,21 +355,25 @@ static void refused(struct story *s)
 
 static void wire(struct story *s, const struct event *ev)
 {
+    size_t n;
+
     if (!ev->label)
         return;
     if (!s->login_us || !is_of_login(ev->label)) {
         if (s->login_us)
             answered(s, ev);
-        apply(s, ev);
-        refused(s);
+        if (apply(s, ev))
+            refused(s);
     }
     if (label_matches("stream.open", ev->label) && story_get(s, "tls.client.version"))
         story_set(s, "stream.secured", "yes"); /* direct TLS (XEP-0368): it needs no second stream */
     if (!s->login_us && story_get(s, "bound"))
         s->login_us = ev->time_us;
     /* Direct TLS: what a client sends once TLS stands is inside it. */
-    if (ev->dir == DIR_C2S && story_get(s, "tls.client.version"))
+    if (ev->dir == DIR_C2S && !s->secured && story_get(s, "tls.client.version")) {
         story_set(s, "stream.secured", "yes");
+        s->secured = true;
+    }
     if (ev->closing) { /* who was the first to say goodbye? */
         if (!story_get(s, "left"))
             story_set(s, "left", ev->dir == DIR_C2S ? "client" : "server");
@@ -373,7 +384,9 @@ static void wire(struct story *s, const struct event *ev)
     s->last_us = ev->time_us;
     s->last_dir = ev->dir;
     s->last_n = ev->n;
-    snprintf(s->last, sizeof s->last, "%s", ev->label);
+    n = strnlen(ev->label, sizeof s->last - 1);
+    memcpy(s->last, ev->label, n);
+    s->last[n] = '\0';
 }
 
 /* ---- what is learnt from the other events ---- */

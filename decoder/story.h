@@ -24,6 +24,7 @@ struct story {
     unsigned n, cap;
     int64_t begin_us, login_us, last_us;
     enum dir last_dir;
+    bool secured;      /* it is told already that what the client says is inside TLS */
     char last[STORY_LABEL_MAX]; /* label of the last wire item that is no end or error of a stream, or "" */
     uint64_t last_n;            /* its number */
 };

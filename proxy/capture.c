@@ -110,7 +110,8 @@ static int open_sinks(const struct capture_options *o, struct capture *cap, stru
 static int prepare(struct capture_options *o, struct capture *cap, struct error *e)
 {
     struct recorder_options r = {
-        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0},
+        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0,
+                    .strict = o->decoder == 1},
         .queue_bytes = o->queue_bytes,
         .room = proxy_room,
         .room_arg = &cap->proxy,
@@ -120,6 +121,7 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
     int err = find_dirs(o, cap, ca_dir, sizeof ca_dir, e);
 
     o->proxy.wait_when_full = o->when_full == 0;
+    o->proxy.strict = o->decoder == 1;
     if (!err)
         err = proxy_listen(&cap->proxy, &cap->loop, &o->proxy, e);
     if (!err && !o->proxy.server_cert) {
