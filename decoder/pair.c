@@ -324,7 +324,7 @@ static bool is_iq(const struct item *it, const char *a, const char *b)
 {
     const char *type = item_attr(it, 0, "type");
 
-    return item_is(it, 0, "jabber:client", "iq") && type &&
+    return it->stanza == ITEM_IQ && type &&
            (strcmp(type, a) == 0 || strcmp(type, b) == 0);
 }
 
@@ -420,7 +420,7 @@ bool pair_find(struct pair *p, const struct item *it, enum dir dir, int64_t now_
 
     if (t)
         return t->role & ANSWERS && find_turn(p, t, now_us, m, remarks);
-    if (!id && item_is(it, 0, "jabber:client", "iq"))
+    if (!id && it->stanza == ITEM_IQ)
         remark_add(remarks, REMARK_ID_MISSING);
     return id && is_iq(it, "result", "error") && find_iq(p, id, dir, now_us, &e, m, remarks);
 }

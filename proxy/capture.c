@@ -197,7 +197,8 @@ static int start_recorder(const struct capture_options *o, struct capture *cap, 
                           struct error *e)
 {
     struct recorder_options r = {
-        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0},
+        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0,
+                    .strict = o->decoder == 1},
         .queue_bytes = queue_share(o, cap->crew.workers),
         .room = proxy_room,
         .room_arg = &w->proxy,
@@ -268,6 +269,9 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
     bool made = false;
     int err = make_workers(o, cap, e);
 
+        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0,
+                    .strict = o->decoder == 1},
+        .queue_bytes = queue_share(o, cap->crew.workers),
     if (!err)
         err = find_dirs(o, cap, ca_dir, sizeof ca_dir, e);
     if (err)

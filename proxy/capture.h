@@ -17,6 +17,7 @@ struct capture_options {
     bool no_archive, quiet, verbose;
     int labels;              /* enum label_language */
     int secrets;             /* 0: redact, 1: keep */
+    int decoder;             /* 0: quick, 1: strict */
     int when_full;           /* 0: wait, 1: gap */
     unsigned workers;        /* 0: one */
     size_t queue_bytes;      /* of all workers; 0: the default */

@@ -253,6 +253,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
     p->reader = reader_new();
     if (!p->reader)
         return error_set(e, ERR_NOMEM, "no memory to start");
+    if (p->options->strict)
+        reader_strict(p->reader);
     if (p->options->upstream.kind != UPSTREAM_BUILTIN) {
         p->resolver = start_resolver(p, e);
         if (!p->resolver)

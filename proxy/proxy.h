@@ -43,6 +43,7 @@ struct proxy_options {
     const char *upstream_ca; /* NULL: the system's store */
     bool insecure;
     bool wait_when_full;     /* else record a gap */
+    bool strict;             /* expat reads all that the gate does (decoder/reader.h) */
     unsigned connect_s, handshake_s; /* time-outs */
     unsigned negotiation_s;  /* for the login; 0: none */
     unsigned idle_s;         /* for silence of both sides; 0: none */
