@@ -269,15 +269,13 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
     bool made = false;
     int err = make_workers(o, cap, e);
 
-        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0,
-                    .strict = o->decoder == 1},
-        .queue_bytes = queue_share(o, cap->crew.workers),
     if (!err)
         err = find_dirs(o, cap, ca_dir, sizeof ca_dir, e);
     if (err)
         return err;
     first = cap->worker;
     o->proxy.wait_when_full = o->when_full == 0;
+    o->proxy.strict = o->decoder == 1;
     err = proxy_listen(&first->proxy, &first->loop, &o->proxy, &cap->crew, e);
     if (!err && !o->proxy.server_cert) {
         cap->ca = ca_open(ca_dir, &made, e);

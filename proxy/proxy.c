@@ -51,8 +51,19 @@ static void on_room(uv_async_t *async)
 {
     struct proxy *p = async->data;
 
-    p->starved = recorder_full(p->recorder);
-    all_reading(p);
+    bool starved = recorder_full(p->recorder);
+    struct session *next;
+
+    if (starved && !p->starved) {
+        p->starved = true;
+        all_reading(p);
+        return;
+    }
+    p->starved = starved;
+    for (struct session *s = p->paused; s; s = next) {
+        next = s->paused_next;
+        session_reading(s);
+    }
 }
 
 static void on_publish(uv_timer_t *timer)

@@ -78,6 +78,7 @@ struct proxy {
     struct resolver *resolver;  /* owned; NULL for builtin: */
     struct reader *reader;      /* owned: the gates' */
     struct session *sessions;   /* list */
+    struct session *paused;     /* list: those that the recorder holds up */
     atomic_ulong empty;         /* connections without a byte */
     bool starved;               /* the recorder's queue is full: nobody reads */
     bool stopping;
