@@ -179,7 +179,6 @@ static int make_workers(const struct capture_options *o, struct capture *cap, st
         if (uv_loop_init(&w->loop))
             break;
         cap->loops++;
-        w->crew = &cap->crew;
     }
     if (cap->loops < n)
         return no_memory(e);
@@ -234,7 +233,6 @@ static void *work(void *arg)
     struct worker *w = arg;
 
     uv_run(&w->loop, UV_RUN_DEFAULT);
-    crew_ended(w->crew);
     return NULL;
 }
 
@@ -248,12 +246,9 @@ static int start_threads(struct capture *cap, struct error *e)
     for (unsigned i = 1; i < cap->crew.workers && !err; i++) {
         struct worker *w = &cap->worker[i];
 
-        crew_began(&cap->crew);
         w->started = pthread_create(&w->thread, NULL, work, w) == 0;
-        if (!w->started) {
-            crew_ended(&cap->crew);
+        if (!w->started)
             err = no_memory(e);
-        }
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return err;

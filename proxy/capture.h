@@ -27,7 +27,6 @@ struct capture_options {
 
 /* One loop thread and its recorder's. */
 struct worker {
-    struct crew *crew;
     pthread_t thread;        /* not the first's, which is the main thread's */
     bool started;            /* so is that */
     uv_loop_t loop;

@@ -116,7 +116,7 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 const char *proxy_address(const struct proxy *p, char *out, size_t size);
 
 /* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. The first
- * worker's tells the others, and waits for them. */
+ * worker's tells the others. */
 void proxy_stop(struct proxy *p);
 
 /* After the loop has run out. */
