@@ -32,6 +32,7 @@ struct known {
     unsigned char pairs[PAIR_BITS / 8]; /* of two bytes: does a form begin with such? (hashed) */
     unsigned char early[PAIR_BITS / 8]; /* does one hold such in its first `shortest` bytes? */
     size_t shortest;                    /* of the forms, at most EARLY_MAX */
+    bool marked;                        /* one holds what ends CDATA in a text */
 };
 
 void secrets_init(struct secrets *s)
@@ -142,6 +143,9 @@ static void set_pairs(struct known *k)
     static const char marks[] = "&<]"; /* a reference, CDATA's begin and end */
 
     memset(k->pairs, 0, sizeof k->pairs);
+    k->marked = false;
+    for (unsigned i = 0; i < k->n; i++)
+        k->marked |= memmem(k->secret[i].form[0].p, k->secret[i].form[0].n, "]]>", 3) != NULL;
     for (unsigned i = 0; i < k->n; i++)
         for (unsigned j = 0; j < FORMS; j++) {
             const char *p = k->secret[i].form[j].p;
@@ -459,8 +463,9 @@ static bool may_begin(const struct known *k, const char *p, size_t first, size_t
     for (size_t i = first; i <= last; i++)
         if ((p[i] == '&' || (i + 1 < n ? has_pair(k->pairs, p + i)
                                        : has_pair(k->pairs, (char[]){p[i], '\0'}))) &&
-            (match(k, p, 0, i, n, true, &found, steps) || /* in a text or in a value */
-             match(k, p, 0, i, n, false, &found, steps) || *steps >= STEPS_MAX))
+            (match(k, p, 0, i, n, true, &found, steps) ||
+             (k->marked && match(k, p, 0, i, n, false, &found, steps)) || /* in a value */
+             *steps >= STEPS_MAX))
             return true;
     return false;
 }
