@@ -84,6 +84,10 @@ class Proxy:
     def sessions(self):
         return [child.pid for child in self.children]
 
+    def per(self, cost, count):
+        """What one of so many cost; None where there is no proxy that could have a cost."""
+        return cost / count if self.children and count else None
+
     def stop(self):
         """Ends it in order, so that what it writes is whole."""
         return all([procs.stop(child) for child in self.children])
@@ -150,28 +154,28 @@ def start_xmpptap_quiet(proxy):
 
 
 class Row:
-    def __init__(self, key, name, program, start, starttls=False, archives=False, parts=None):
+    def __init__(self, key, name, program, start, parts, starttls=False, archives=False):
         self.key = key
         self.name = name
         self.program = program  # what must be installed; None: nothing
         self.start = start
+        self.parts = parts  # of parts.COMPARED
         self.starttls = starttls
         self.archives = archives
-        self.parts = parts  # None: all
-
-    def measures(self, part):
-        return self.parts is None or part in self.parts
 
 
+ALL = ("logins", "stream", "bulk", "ping", "idle")
 PEERS = [
-    Row("none", "none", None, None),
-    Row("none-starttls", "none, STARTTLS", None, None, True, parts=("logins",)),
-    Row("haproxy", "HAProxy, no log", "haproxy", start_haproxy),
-    Row("sslsplit", "sslsplit, raw log", "sslsplit", start_sslsplit_raw),
-    Row("sslsplit-gzip", "sslsplit, raw log by gzip -1", "sslsplit", start_sslsplit_gzip),
-    Row("sslsplit-starttls", "sslsplit, STARTTLS, raw log", "sslsplit", start_sslsplit_raw, True),
-    Row("xmpptap", "xmpptap", None, start_xmpptap, archives=True),
-    Row("xmpptap-starttls", "xmpptap, STARTTLS", None, start_xmpptap, True, archives=True),
-    Row("xmpptap-no-archive", "xmpptap --no-archive", None, start_xmpptap_no_archive),
-    Row("xmpptap-quiet", "xmpptap -q", None, start_xmpptap_quiet, archives=True),
+    Row("none", "none", None, None, ALL[:-1]),
+    Row("none-starttls", "none, STARTTLS", None, None, ("logins",), starttls=True),
+    Row("haproxy", "HAProxy, no log", "haproxy", start_haproxy, ALL),
+    Row("sslsplit", "sslsplit, raw log", "sslsplit", start_sslsplit_raw, ALL),
+    Row("sslsplit-gzip", "sslsplit, raw log by gzip -1", "sslsplit", start_sslsplit_gzip, ALL),
+    Row("sslsplit-starttls", "sslsplit, STARTTLS, raw log", "sslsplit", start_sslsplit_raw, ALL,
+        starttls=True),
+    Row("xmpptap", "xmpptap", None, start_xmpptap, ALL, archives=True),
+    Row("xmpptap-starttls", "xmpptap, STARTTLS", None, start_xmpptap, ALL, starttls=True,
+        archives=True),
+    Row("xmpptap-no-archive", "xmpptap --no-archive", None, start_xmpptap_no_archive, ALL[:-1]),
+    Row("xmpptap-quiet", "xmpptap -q", None, start_xmpptap_quiet, ALL[:-2], archives=True),
 ]
