@@ -122,7 +122,7 @@ $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 # ---- tests ----
 
 RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(FUZZ:%=build/release/%) \
-                 $(E2E:%=build/release/%) $(INTEROP)
+                 $(E2E:%=build/release/%) $(INTEROP) tests/bench/instructions
 ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asan/%)
 # The peers of the end-to-end tests need no watching here, the program does; how connections come
 # to it is nothing to its threads.
@@ -142,6 +142,7 @@ programs: $(PROGRAMS)
 
 check: ## run every test; the last line is `N passed, N failed`
 	$(call test,$(foreach v,release asan tsan,build/$(v)/xmpptap) build/release/$(LABELS_MD) \
+	    build/release/tests/bench/load \
 	    $(RELEASE_TESTS) $(ASAN_TESTS) $(TSAN_TESTS),release: $(RELEASE_TESTS) \
 	    asan: $(ASAN_TESTS) tsan: $(TSAN_TESTS))
 

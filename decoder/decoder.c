@@ -1,4 +1,4 @@
-#include "decoder.h"
+#include "decoder_emit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,48 +7,10 @@
 #include "describe.h"
 #include "meaning.h"
 
-#define SPACE_MAX    64
-#define SPACE_GAP_US 100000 /* white space that comes later than this is an item of its own */
 #define INFLATED     16384
 #define AROUND       20 /* bytes shown before and behind the place of an error */
 #define NS_COMPRESS  "http://jabber.org/protocol/compress"
 #define NS_SASL      "urn:ietf:params:xml:ns:xmpp-sasl"
-
-/* One direction. */
-struct way {
-    struct scan scan;
-    struct reader_stream stream;
-    struct inflate *inflate;  /* owned; NULL: the stream is not compressed */
-    struct buf item;          /* the unfinished item's bytes */
-    size_t likely;            /* what an item may have: in fewer bytes there is hardly a whole one */
-    bool flawed;              /* its beginning has been recorded as a violation */
-    bool raw;                 /* no stream any more: all bytes are recorded as a violation */
-    bool raw_told;            /* the first of them have been */
-    enum error_code raw_code; /* why */
-    char raw_detail[ERROR_DETAIL_MAX];
-    uint64_t raw_offset;
-    uint64_t compressed;      /* bytes that came compressed */
-    unsigned char space_len;  /* white space not yet recorded */
-    char space[SPACE_MAX];
-    int64_t space_us;
-    char *edit_reason;        /* owned; the edit of what comes next, or NULL */
-    uint64_t edit_left;       /* bytes that the edit still covers */
-    struct buf edit_sent;
-};
-
-struct decoder {
-    char *session; /* owned */
-    struct reader *reader;
-    decoder_emit *emit;
-    void *arg;
-    struct decoder_options options;
-    struct way way[2];
-    struct meaning meaning;
-    bool compressed;          /* <compressed/> was said (XEP-0138): no marks come from there on */
-    bool restarts;            /* the item at hand begins new streams, when all is done with it */
-    uint64_t n;
-    int64_t now_us;
-};
 
 struct decoder *decoder_new(const char *session, const struct decoder_options *o,
                             struct reader *reader, decoder_emit *emit, void *arg)
@@ -94,151 +56,7 @@ void decoder_free(struct decoder *d)
     free(d);
 }
 
-/* ---- emitting ---- */
-
-static void emit_now(struct decoder *d, struct event *ev)
-{
-    ev->session = d->session;
-    ev->n = ++d->n;
-    d->emit(d->arg, ev);
-}
-
-static void emit_space(struct decoder *d, enum dir dir)
-{
-    struct way *w = &d->way[dir];
-    struct event ev = {.kind = EVENT_SPACE, .time_us = w->space_us, .dir = dir, .label = "space",
-                       .data = w->space, .len = w->space_len, .edited = w->edit_reason != NULL};
-
-    if (w->space_len == 0)
-        return;
-    w->space_len = 0;
-    emit_now(d, &ev);
-}
-
-/* White space keeps its place: it is recorded before whatever comes behind it. */
-static void emit_space_first(struct decoder *d)
-{
-    enum dir first = d->way[0].space_us <= d->way[1].space_us ? DIR_C2S : DIR_S2C;
-
-    emit_space(d, first);
-    emit_space(d, !first);
-}
-
-static void emit(struct decoder *d, struct event *ev)
-{
-    emit_space_first(d);
-    ev->time_us = d->now_us;
-    emit_now(d, ev);
-}
-
-/* What an edit sent, read as an item; NULL where it is not one and no more. */
-static const struct item *read_sent(struct decoder *d, struct way *w)
-{
-    const struct item *it;
-    struct scan scan;
-    size_t used;
-
-    scan_init(&scan, &d->options.limits);
-    if (!w->edit_sent.len || scan_next(&scan, "<s>", 3, &used) != SCAN_HEADER ||
-        scan_next(&scan, w->edit_sent.p, w->edit_sent.len, &used) != SCAN_ITEM || scan.flaw ||
-        used != w->edit_sent.len ||
-        reader_item(d->reader, &w->stream, w->edit_sent.p, w->edit_sent.len, &it, NULL))
-        return NULL;
-    return it;
-}
-
-/* The announced edit, behind the items it covers; `of`: the last of them, 0 if there is none. */
-static void emit_edit(struct decoder *d, enum dir dir, uint64_t of)
-{
-    struct way *w = &d->way[dir];
-    struct event ev = {.kind = EVENT_EDIT, .dir = dir};
-    struct meaning_notes notes;
-
-    if (!w->edit_reason)
-        return;
-    emit_space_first(d); /* then the edit's number is the next one */
-    ev.u.edit = (struct event_edit){of, w->edit_sent.p ? w->edit_sent.p : "", w->edit_sent.len,
-                                    w->edit_reason};
-    meaning_sent(&d->meaning, read_sent(d, w), d->n + 1, d->now_us, &ev, &notes);
-    emit(d, &ev);
-    meaning_done(&d->meaning);
-    free(w->edit_reason);
-    w->edit_reason = NULL;
-    buf_free(&w->edit_sent);
-}
-
-/* `received` bytes of `dir` have been recorded: is the edit that covers them complete? */
-static void edit_covered(struct decoder *d, enum dir dir, size_t received)
-{
-    struct way *w = &d->way[dir];
-
-    if (!w->edit_reason)
-        return;
-    w->edit_left -= received < w->edit_left ? received : w->edit_left;
-    if (w->edit_left == 0)
-        emit_edit(d, dir, d->n);
-}
-
-/* An item of the wire that was `received` bytes long (before redaction). */
-static void emit_wire(struct decoder *d, struct event *ev, size_t received)
-{
-    ev->edited = d->way[ev->dir].edit_reason != NULL;
-    emit(d, ev);
-    edit_covered(d, ev->dir, received);
-}
-
-static void emit_gap(struct decoder *d, enum dir dir, uint64_t bytes)
-{
-    struct event ev = {.kind = EVENT_GAP, .dir = dir, .u.gap = {bytes}};
-
-    meaning_missed(&d->meaning, dir);
-    emit(d, &ev);
-}
-
-static void space_add(struct decoder *d, enum dir dir, const char *p, size_t n)
-{
-    struct way *w = &d->way[dir];
-    size_t all = n;
-
-    while (n) {
-        size_t room = SPACE_MAX - w->space_len, take = n < room ? n : room;
-
-        if (w->space_len && (take == 0 || d->now_us - w->space_us > SPACE_GAP_US)) {
-            emit_space(d, dir);
-            continue;
-        }
-        memcpy(w->space + w->space_len, p, take);
-        w->space_len = (unsigned char)(w->space_len + take);
-        w->space_us = d->now_us;
-        p += take;
-        n -= take;
-    }
-    if (w->edit_reason) {
-        if (all >= w->edit_left) /* else more of it may come, in pieces */
-            emit_space(d, dir);
-        edit_covered(d, dir, all);
-    }
-}
-
 /* ---- violations ---- */
-
-/* Bytes that cannot be read as an item; where a password may stand in them only their length is
- * kept. */
-static void violation(struct decoder *d, enum dir dir, enum error_code code, uint64_t offset,
-                      bool more, const char *detail, const char *p, size_t n)
-{
-    struct event ev = {.kind = EVENT_VIOLATION, .dir = dir, .data = p, .len = n};
-
-    if (!meaning_unreadable(&d->meaning, dir, more, &ev.data, &ev.len)) {
-        ev.data = NULL;
-        ev.len = 0;
-        ev.withheld = n;
-    }
-    meaning_missed(&d->meaning, dir);
-    ev.u.violation = (struct event_violation){code, offset, more, detail};
-    emit_wire(d, &ev, n);
-    meaning_done(&d->meaning);
-}
 
 static void go_raw(struct way *w, enum error_code code, uint64_t offset, const char *detail)
 {
@@ -255,7 +73,7 @@ static void raw_bytes(struct decoder *d, enum dir dir, const char *p, size_t n)
     bool more = w->raw_told;
 
     w->raw_told = true;
-    violation(d, dir, w->raw_code, w->raw_offset, more, more ? "" : w->raw_detail, p, n);
+    emit_violation(d, dir, w->raw_code, w->raw_offset, more, more ? "" : w->raw_detail, p, n);
     w->raw_offset += n;
 }
 
@@ -305,7 +123,7 @@ static void unreadable(struct decoder *d, enum dir dir, enum scan_what what, con
     if (what != SCAN_HEADER && d->meaning.phase == PHASE_BOUND) {
         /* Its end is known, so what follows can be read. Before the login the gate steps aside and
          * gives no marks any more: there nothing can. */
-        violation(d, dir, e->code, w->scan.offset - n, false, e->detail, p, n);
+        emit_violation(d, dir, e->code, w->scan.offset - n, false, e->detail, p, n);
     } else {
         go_raw(w, e->code, w->scan.offset - n, e->detail);
         raw_bytes(d, dir, p, n);
@@ -343,13 +161,13 @@ static void item_read(struct decoder *d, struct event *ev, const struct item *it
 
 static void item_done(struct decoder *d, enum dir dir, enum scan_what what, const char *p, size_t n)
 {
-    struct event ev = {.kind = what == SCAN_ITEM ? EVENT_STANZA : EVENT_STREAM, .dir = dir,
-                       .data = p, .len = n};
+    struct event ev;
     struct reader_stream *st = &d->way[dir].stream;
     const struct item *it = NULL;
     struct error e = {0};
     int err;
 
+    emit_begin(&ev, what == SCAN_ITEM ? EVENT_STANZA : EVENT_STREAM, dir, p, n);
     emit_space_first(d);
     if (what == SCAN_HEADER)
         err = reader_header(d->reader, st, p, n, &it, &e);
@@ -374,13 +192,13 @@ static void flawed_bytes(struct decoder *d, enum dir dir, const char *p, size_t 
     enum error_code code = w->scan.flaw;
 
     if (!w->flawed && w->item.len) {
-        violation(d, dir, code, w->scan.offset - n - w->item.len, false, "", w->item.p,
+        emit_violation(d, dir, code, w->scan.offset - n - w->item.len, false, "", w->item.p,
                   w->item.len);
         w->flawed = true;
         buf_free(&w->item);
     }
     if (n)
-        violation(d, dir, code, w->scan.offset - n, w->flawed, "", p, n);
+        emit_violation(d, dir, code, w->scan.offset - n, w->flawed, "", p, n);
     w->flawed = true;
 }
 
@@ -416,12 +234,12 @@ static void token_over(struct decoder *d, enum dir dir, enum scan_what what, con
 static bool item_at_once(struct decoder *d, enum dir dir, const char *p, size_t n, size_t *used)
 {
     struct way *w = &d->way[dir];
-    struct event ev = {.kind = EVENT_STANZA, .dir = dir, .data = p};
     const struct item *it;
+    struct event ev;
 
     if (w->flawed || !reader_next(d->reader, &w->stream, &w->scan, p, n, used, &it))
         return false;
-    ev.len = *used;
+    emit_begin(&ev, EVENT_STANZA, dir, p, *used);
     w->likely = *used < w->likely ? *used : w->likely;
     emit_space_first(d);
     item_read(d, &ev, it);
@@ -439,7 +257,7 @@ static size_t decode_some(struct decoder *d, enum dir dir, const char *p, size_t
         return used;
     what = scan_next(&w->scan, p, n, &used);
     if (what == SCAN_SPACE) {
-        space_add(d, dir, p, used);
+        emit_add_space(d, dir, p, used);
     } else if (what == SCAN_BAD) {
         go_raw(w, w->scan.error, w->scan.offset - used - w->item.len,
                w->scan.offset == used ? describe_no_stream(*p) : "");
@@ -471,7 +289,7 @@ static void flush_unfinished(struct decoder *d, enum dir dir)
                                     ERR_NOT_WELL_FORMED;
         if (wrong)
             explain_error(d, w->item.p, w->item.len, &e);
-        violation(d, dir, wrong ? ERR_NOT_WELL_FORMED : ERR_INCOMPLETE,
+        emit_violation(d, dir, wrong ? ERR_NOT_WELL_FORMED : ERR_INCOMPLETE,
                   w->scan.offset - w->item.len, false, wrong ? e.detail : "", w->item.p,
                   w->item.len);
     }
@@ -598,7 +416,7 @@ static void end(struct decoder *d, const struct mark *m)
         ev.u.end.count[i].compressed = d->way[i].compressed;
     }
     meaning_end(&d->meaning, d->now_us, &ev.u.end);
-    emit(d, &ev);
+    emit_event(d, &ev);
 }
 
 void decoder_mark(struct decoder *d, int64_t t_us, const struct mark *m)
@@ -611,12 +429,12 @@ void decoder_mark(struct decoder *d, int64_t t_us, const struct mark *m)
         ev.kind = EVENT_SESSION;
         ev.u.session_facts = m->u.session;
         ev.u.session_facts.secrets = d->options.redact ? "redact" : "keep";
-        emit(d, &ev);
+        emit_event(d, &ev);
         break;
     case MARK_TLS:
         ev.kind = EVENT_TLS;
         ev.u.tls = m->u.tls;
-        emit(d, &ev);
+        emit_event(d, &ev);
         break;
     case MARK_RESTART:
         restart(d, m->phase);

@@ -9,7 +9,8 @@ void build_begin(struct item_build *b, const char *p, size_t n, bool deep)
     it->p = p;
     it->len = n;
     it->nodes = it->attrs = it->secrets = 0;
-    it->partial = it->lacks = false;
+    it->partial = it->lacks = it->plain = false;
+    it->stanza = ITEM_NO_STANZA;
     b->arena_len = 0;
     b->depth = 0;
     b->deepest = deep ? READER_DEEP : 4;
@@ -30,6 +31,23 @@ const char *build_keep(struct item_build *b, const char *s, size_t n)
     p[n] = '\0';
     b->arena_len += n + 1;
     return p;
+}
+
+void build_named(struct item_build *b)
+{
+    static const struct {
+        const char *name;
+        enum item_stanza stanza;
+    } kinds[] = {
+        {"message", ITEM_MESSAGE}, {"presence", ITEM_PRESENCE}, {"iq", ITEM_IQ},
+    };
+    struct item *it = &b->item;
+
+    if (it->nodes != 1 || strcmp(it->node[0].ns, "jabber:client") != 0)
+        return;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(it->node[0].name, kinds[i].name) == 0)
+            it->stanza = kinds[i].stanza;
 }
 
 struct node *build_start(struct item_build *b, size_t start, size_t inner)
@@ -99,4 +117,51 @@ void build_end(struct item_build *b, size_t at, size_t end)
         b->open[b->depth] = -1;
     }
     b->depth--;
+}
+
+void build_secret(struct item_build *b, size_t from, size_t to, enum secret_kind kind)
+{
+    struct item *it = &b->item;
+
+    if (from >= to)
+        return;
+    if (it->secrets == READER_SECRETS) { /* rather mask what lies between than miss one */
+        it->secret[READER_SECRETS - 1].to = to;
+        it->secret[READER_SECRETS - 1].kind = SECRET_ONCE;
+        return;
+    }
+    it->secret[it->secrets++] = (struct secret_range){from, to, kind};
+}
+
+/* ---- asked of a finished one (reader.h) ---- */
+
+const char *item_attr(const struct item *it, unsigned node, const char *name)
+{
+    const struct item_attr *a = it->attr, *end = a + it->attrs;
+
+    for (; a < end && a->node <= node; a++) /* they stand in the elements' order */
+        if (a->node == node && *a->name == *name && strcmp(a->name, name) == 0)
+            return a->value;
+    return NULL;
+}
+
+bool item_is(const struct item *it, unsigned node, const char *ns, const char *name)
+{
+    const struct node *n = &it->node[node];
+
+    return node < it->nodes && (!name || (*n->name == *name && strcmp(n->name, name) == 0)) &&
+           (!ns || strcmp(n->ns, ns) == 0);
+}
+
+bool item_is_stanza(const struct item *it)
+{
+    return it->stanza != ITEM_NO_STANZA;
+}
+
+int item_find(const struct item *it, unsigned depth, const char *ns, const char *name)
+{
+    for (unsigned i = 0; i < it->nodes; i++)
+        if (it->node[i].depth == depth && item_is(it, i, ns, name))
+            return (int)i;
+    return -1;
 }

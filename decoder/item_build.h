@@ -31,10 +31,16 @@ const char *build_keep(struct item_build *b, const char *s, size_t n);
  * the element is not described. */
 struct node *build_start(struct item_build *b, size_t start, size_t inner);
 
+/* Namespace and name of that node are filled in. */
+void build_named(struct item_build *b);
+
 /* Character data of the innermost open element, in any pieces of whole characters. */
 void build_text(struct item_build *b, const char *s, size_t n);
 
 /* An end tag at bytes [at, end); of an empty element both are its end. */
 void build_end(struct item_build *b, size_t at, size_t end);
+
+/* Bytes [from, to) are a secret; of more than READER_SECRETS the last takes in what lies between. */
+void build_secret(struct item_build *b, size_t from, size_t to, enum secret_kind kind);
 
 #endif

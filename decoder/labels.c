@@ -179,13 +179,14 @@ struct asked {
 
 static enum kind kind_of(const struct item *it)
 {
-    const struct node *top = &it->node[0];
+    static const enum kind kinds[] = {
+        [ITEM_NO_STANZA] = NONZA,
+        [ITEM_MESSAGE] = MESSAGE,
+        [ITEM_PRESENCE] = PRESENCE,
+        [ITEM_IQ] = IQ_STANZA,
+    };
 
-    if (strcmp(top->ns, NS_CLIENT) == 0)
-        for (int kind = 0; kind < NONZA; kind++)
-            if (strcmp(top->name, kind_names[kind]) == 0)
-                return (enum kind)kind;
-    return NONZA;
+    return kinds[it->stanza];
 }
 
 static const char *type_of(const struct item *it, enum kind kind)

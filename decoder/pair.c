@@ -324,7 +324,7 @@ static bool is_iq(const struct item *it, const char *a, const char *b)
 {
     const char *type = item_attr(it, 0, "type");
 
-    return item_is(it, 0, "jabber:client", "iq") && type &&
+    return it->stanza == ITEM_IQ && type &&
            (strcmp(type, a) == 0 || strcmp(type, b) == 0);
 }
 
@@ -415,12 +415,16 @@ bool pair_find(struct pair *p, const struct item *it, enum dir dir, int64_t now_
                struct fact_list *remarks)
 {
     const struct turn *t = item_is_stanza(it) ? NULL : turn_of(it, dir);
-    const char *id = item_attr(it, 0, "id");
-    struct ends e = {other_end(it, dir), other_end(it, !dir), account, domain};
+    const char *id;
+    struct ends e;
 
     if (t)
         return t->role & ANSWERS && find_turn(p, t, now_us, m, remarks);
-    if (!id && item_is(it, 0, "jabber:client", "iq"))
+    if (it->stanza != ITEM_IQ)
+        return false;
+    id = item_attr(it, 0, "id");
+    e = (struct ends){other_end(it, dir), other_end(it, !dir), account, domain};
+    if (!id)
         remark_add(remarks, REMARK_ID_MISSING);
     return id && is_iq(it, "result", "error") && find_iq(p, id, dir, now_us, &e, m, remarks);
 }
@@ -430,7 +434,7 @@ void pair_note(struct pair *p, const struct item *it, enum dir dir, uint64_t n, 
 {
     const struct turn *t = item_is_stanza(it) ? NULL : turn_of(it, dir);
     struct pair_request q = {.n = n, .time_us = now_us, .label = label, .dir = (unsigned char)dir};
-    const char *id = item_attr(it, 0, "id");
+    const char *id = it->stanza == ITEM_IQ ? item_attr(it, 0, "id") : NULL;
 
     if (t && t->role & ASKS) {
         q.slot = (unsigned char)t->slot;

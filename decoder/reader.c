@@ -61,20 +61,6 @@ static void split_name(const char *joined, const char **ns, size_t *ns_len, cons
 
 /* ---- secrets ---- */
 
-static void add_secret(struct reader *r, size_t from, size_t to, enum secret_kind kind)
-{
-    struct item *it = &r->build.item;
-
-    if (from >= to)
-        return;
-    if (it->secrets == READER_SECRETS) { /* rather mask what lies between than miss one */
-        it->secret[READER_SECRETS - 1].to = to;
-        it->secret[READER_SECRETS - 1].kind = SECRET_ONCE;
-        return;
-    }
-    it->secret[it->secrets++] = (struct secret_range){from, to, kind};
-}
-
 static bool has_secret_attr(const char *ns, const char *name, const char **attrs)
 {
     for (; attrs[0]; attrs += 2) {
@@ -112,7 +98,7 @@ static void add_secret_attrs(struct reader *r, size_t from, size_t to, const cha
             memcpy(attr, p + start, name_end - start);
         kind = redact_attr(ns, name, attr);
         if (kind)
-            add_secret(r, value + 1, end, kind);
+            build_secret(&r->build, value + 1, end, kind);
         i = end + 1;
     }
 }
@@ -133,6 +119,7 @@ static void add_node(struct reader *r, const char *joined, const char **attrs, s
     split_name(joined, &ns, &ns_len, &name);
     node->ns = build_keep(b, ns, ns_len);
     node->name = build_keep(b, name, strlen(name));
+    build_named(b);
     for (; attrs[0]; attrs += 2) {
         if (it->attrs == READER_ATTRS) {
             it->partial = it->lacks = true;
@@ -170,7 +157,7 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
     kind = redact_inner(ns_copy, name, attrs);
     if (kind) {
         r->secret_depth = r->build.depth;
-        add_secret(r, inner, inner + 1, kind); /* its end is known at the end tag */
+        build_secret(&r->build, inner, inner + 1, kind); /* its end is known at the end tag */
     }
 }
 
@@ -599,32 +586,4 @@ int reader_close(struct reader *r, struct reader_stream *st, const char *p, size
 size_t reader_error_at(const struct reader *r)
 {
     return r->error_at;
-}
-
-const char *item_attr(const struct item *it, unsigned node, const char *name)
-{
-    for (unsigned i = 0; i < it->attrs; i++)
-        if (it->attr[i].node == node && strcmp(it->attr[i].name, name) == 0)
-            return it->attr[i].value;
-    return NULL;
-}
-
-bool item_is(const struct item *it, unsigned node, const char *ns, const char *name)
-{
-    return node < it->nodes && (!ns || strcmp(it->node[node].ns, ns) == 0) &&
-           (!name || strcmp(it->node[node].name, name) == 0);
-}
-
-bool item_is_stanza(const struct item *it)
-{
-    return item_is(it, 0, "jabber:client", "message") ||
-           item_is(it, 0, "jabber:client", "presence") || item_is(it, 0, "jabber:client", "iq");
-}
-
-int item_find(const struct item *it, unsigned depth, const char *ns, const char *name)
-{
-    for (unsigned i = 0; i < it->nodes; i++)
-        if (it->node[i].depth == depth && item_is(it, i, ns, name))
-            return (int)i;
-    return -1;
 }

@@ -58,6 +58,8 @@ struct secret_range {
     enum secret_kind kind;
 };
 
+enum item_stanza { ITEM_NO_STANZA, ITEM_MESSAGE, ITEM_PRESENCE, ITEM_IQ };
+
 struct item {
     const char *p;        /* the item's bytes, as given */
     size_t len;
@@ -65,6 +67,8 @@ struct item {
     struct node node[READER_DEEP_NODES];
     struct item_attr attr[READER_ATTRS];
     struct secret_range secret[READER_SECRETS]; /* what must be masked, ascending (redact.h) */
+    bool plain;           /* no reference and no CDATA section: its bytes are what they mean */
+    enum item_stanza stanza;
     bool partial;         /* more nodes, attributes or text than are described */
     bool lacks;           /* of them, nodes that are not too deep, or attributes */
 };

@@ -9,6 +9,7 @@
 #define ALIGNMENTS 3
 #define FORMS      (1 + ALIGNMENTS + 2) /* in clear, base64, hexadecimal in both cases */
 #define PAIR_BITS  4096
+#define EARLY_MAX  12
 #define STEPS_MAX  (4u << 20) /* for one search: beyond it, the bytes are made to cost too much */
 
 /* A way to write a secret. */
@@ -29,6 +30,8 @@ struct known {
     unsigned n;
     struct secret secret[SECRETS_MAX];
     unsigned char pairs[PAIR_BITS / 8]; /* of two bytes: does a form begin with such? (hashed) */
+    unsigned char early[PAIR_BITS / 8]; /* does one hold such in its first `shortest` bytes? */
+    size_t shortest;                    /* of the forms, at most EARLY_MAX */
 };
 
 void secrets_init(struct secrets *s)
@@ -106,11 +109,32 @@ static unsigned pair_of(unsigned char a, unsigned char b)
     return (a * 31u + b) % PAIR_BITS;
 }
 
-static void set_pair(struct known *k, char a, char b)
+static void set_pair(unsigned char *pairs, char a, char b)
 {
     unsigned pair = pair_of((unsigned char)a, (unsigned char)b);
 
-    k->pairs[pair / 8] |= (unsigned char)(1u << pair % 8);
+    pairs[pair / 8] |= (unsigned char)(1u << pair % 8);
+}
+
+static bool has_pair(const unsigned char *pairs, const char *p)
+{
+    unsigned pair = pair_of((unsigned char)p[0], (unsigned char)p[1]);
+
+    return pairs[pair / 8] >> pair % 8 & 1;
+}
+
+static void set_early(struct known *k)
+{
+    memset(k->early, 0, sizeof k->early);
+    k->shortest = EARLY_MAX;
+    for (unsigned i = 0; i < k->n; i++)
+        for (unsigned j = 0; j < FORMS; j++)
+            if (k->secret[i].form[j].n < k->shortest)
+                k->shortest = k->secret[i].form[j].n;
+    for (unsigned i = 0; i < k->n; i++)
+        for (unsigned j = 0; j < FORMS; j++)
+            for (size_t at = 0; at + 1 < k->shortest; at++)
+                set_pair(k->early, k->secret[i].form[j].p[at], k->secret[i].form[j].p[at + 1]);
 }
 
 static void set_pairs(struct known *k)
@@ -122,10 +146,11 @@ static void set_pairs(struct known *k)
         for (unsigned j = 0; j < FORMS; j++) {
             const char *p = k->secret[i].form[j].p;
 
-            set_pair(k, p[0], p[1]);
+            set_pair(k->pairs, p[0], p[1]);
             for (const char *m = marks; *m; m++)
-                set_pair(k, p[0], *m);
+                set_pair(k->pairs, p[0], *m);
         }
+    set_early(k);
 }
 
 /* ---- learning ---- */
@@ -419,6 +444,39 @@ bool secrets_find(const struct secrets *s, struct secrets_walk *w, const char *p
     return false;
 }
 
+/* Does a form stand at one of [first, last], as far as the step count lets one see? */
+static bool may_begin(const struct known *k, const char *p, size_t first, size_t last, size_t n,
+                      unsigned *steps)
+{
+    struct secrets_found found;
+
+    for (size_t i = first; i <= last; i++)
+        if ((p[i] == '&' || (i + 1 < n ? has_pair(k->pairs, p + i)
+                                       : has_pair(k->pairs, (char[]){p[i], '\0'}))) &&
+            (match(k, p, 0, i, n, &found, steps) || *steps >= STEPS_MAX))
+            return true;
+    return false;
+}
+
+/* Of a form that stands as it is, one of every `shortest` - 1 pairs is among its first ones, so the
+ * others need not be looked at (Wu and Manber): a fifth of the bytes for the shortest password. */
+bool secrets_may_hold(const struct secrets *s, const char *p, size_t n, bool plain)
+{
+    const struct known *k = s->known;
+    size_t step = k && k->n ? k->shortest - 1 : 0;
+    unsigned steps = 0;
+
+    if (!k || k->n == 0 || n == 0)
+        return false;
+    if (!plain)
+        return may_begin(k, p, 0, n - 1, n, &steps);
+    for (size_t i = 0; i + 1 < n; i += step)
+        if (has_pair(k->early, p + i) &&
+            may_begin(k, p, i < step ? 0 : i - step + 1, i, n, &steps))
+            return true;
+    return false;
+}
+
 bool secrets_lost(const struct secrets_walk *w)
 {
     return w->steps >= STEPS_MAX;
@@ -449,7 +507,8 @@ bool secrets_hold(const struct secrets *s, const char *p, size_t n)
     struct secrets_walk w = {.raw = true};
     struct secrets_found found;
 
-    return s && (secrets_find(s, &w, p, 0, n, &found) || secrets_lost(&w));
+    return s && secrets_may_hold(s, p, n, false) &&
+           (secrets_find(s, &w, p, 0, n, &found) || secrets_lost(&w));
 }
 
 /* A value that was cut may have been cut within a secret. */

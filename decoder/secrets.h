@@ -67,6 +67,11 @@ bool secrets_lost(const struct secrets_walk *w);
  * nowhere. */
 size_t secrets_begun(const struct secrets *s, const char *p, size_t from, size_t to);
 
+/* A quick no, where false: no known secret can be found in these bytes, wherever texts and values
+ * are in them. `plain`: they hold no reference and no CDATA section, so that a secret can only stand
+ * as it is. */
+bool secrets_may_hold(const struct secrets *s, const char *p, size_t n, bool plain);
+
 /* Does a known secret stand in these bytes? */
 bool secrets_hold(const struct secrets *s, const char *p, size_t n);
 

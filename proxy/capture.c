@@ -179,7 +179,6 @@ static int make_workers(const struct capture_options *o, struct capture *cap, st
         if (uv_loop_init(&w->loop))
             break;
         cap->loops++;
-        w->crew = &cap->crew;
     }
     if (cap->loops < n)
         return no_memory(e);
@@ -197,7 +196,8 @@ static int start_recorder(const struct capture_options *o, struct capture *cap, 
                           struct error *e)
 {
     struct recorder_options r = {
-        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0},
+        .decoder = {.limits = scan_default_limits, .redact = o->secrets == 0,
+                    .strict = o->decoder == 1},
         .queue_bytes = queue_share(o, cap->crew.workers),
         .room = proxy_room,
         .room_arg = &w->proxy,
@@ -233,7 +233,6 @@ static void *work(void *arg)
     struct worker *w = arg;
 
     uv_run(&w->loop, UV_RUN_DEFAULT);
-    crew_ended(w->crew);
     return NULL;
 }
 
@@ -247,12 +246,9 @@ static int start_threads(struct capture *cap, struct error *e)
     for (unsigned i = 1; i < cap->crew.workers && !err; i++) {
         struct worker *w = &cap->worker[i];
 
-        crew_began(&cap->crew);
         w->started = pthread_create(&w->thread, NULL, work, w) == 0;
-        if (!w->started) {
-            crew_ended(&cap->crew);
+        if (!w->started)
             err = no_memory(e);
-        }
     }
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     return err;
@@ -274,6 +270,7 @@ static int prepare(struct capture_options *o, struct capture *cap, struct error 
         return err;
     first = cap->worker;
     o->proxy.wait_when_full = o->when_full == 0;
+    o->proxy.strict = o->decoder == 1;
     err = proxy_listen(&first->proxy, &first->loop, &o->proxy, &cap->crew, e);
     if (!err && !o->proxy.server_cert) {
         cap->ca = ca_open(ca_dir, &made, e);

@@ -17,6 +17,7 @@ struct capture_options {
     bool no_archive, quiet, verbose;
     int labels;              /* enum label_language */
     int secrets;             /* 0: redact, 1: keep */
+    int decoder;             /* 0: quick, 1: strict */
     int when_full;           /* 0: wait, 1: gap */
     unsigned workers;        /* 0: one */
     size_t queue_bytes;      /* of all workers; 0: the default */
@@ -26,7 +27,6 @@ struct capture_options {
 
 /* One loop thread and its recorder's. */
 struct worker {
-    struct crew *crew;
     pthread_t thread;        /* not the first's, which is the main thread's */
     bool started;            /* so is that */
     uv_loop_t loop;

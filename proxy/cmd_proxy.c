@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
      "the labels' language (default documented)"},
     {0, "secrets", "redact|keep", OPTION_CHOICE, AT(secrets),
      "passwords and what lets them be guessed (default redact)"},
+    {0, "decoder", "quick|strict", OPTION_CHOICE, AT(decoder),
+     "read plain stanzas with a quick reader, or all with expat; both find the same (default quick)"},
     {'o', "output", "FILE", OPTION_STRING, AT(output),
      "write the transcript there (default standard output)"},
     {'q', "quiet", NULL, OPTION_FLAG, AT(quiet), "no transcript"},

@@ -11,14 +11,12 @@
 void crew_init(struct crew *c, unsigned workers)
 {
     *c = (struct crew){.workers = workers};
-    pthread_mutex_init(&c->lock, NULL);
     own_init(&c->own);
 }
 
 void crew_free(struct crew *c)
 {
     own_free(&c->own);
-    pthread_mutex_destroy(&c->lock);
 }
 
 static bool is_first(const struct proxy *p)
@@ -172,32 +170,6 @@ void crew_stop(struct proxy *first)
         pthread_mutex_unlock(&m->lock);
         uv_async_send(&m->async);
     }
-}
-
-void crew_began(struct crew *c)
-{
-    pthread_mutex_lock(&c->lock);
-    c->running++;
-    pthread_mutex_unlock(&c->lock);
-}
-
-/* Under the lock: the first one's handle stands as long as it does not know this. */
-void crew_ended(struct crew *c)
-{
-    pthread_mutex_lock(&c->lock);
-    c->running--;
-    uv_async_send(&c->proxy[0]->member.async);
-    pthread_mutex_unlock(&c->lock);
-}
-
-bool crew_over(struct crew *c)
-{
-    bool over;
-
-    pthread_mutex_lock(&c->lock);
-    over = c->running == 0;
-    pthread_mutex_unlock(&c->lock);
-    return over;
 }
 
 unsigned long crew_empty(const struct crew *c)

@@ -1,8 +1,7 @@
 /* crew.h: the workers of one run: how each gets its connections, and what only all of them know.
  *
  * A worker is a loop thread with a proxy of its own. The first one's thread is the main one: it
- * accepts for all, hears the signals, and its loop ends last. A connection goes to the worker that
- * has the fewest. (Sockets of each worker's own on one address, SO_REUSEPORT, would leave that to a
+ * accepts for all and hears the signals. A connection goes to the worker that has the fewest. (Sockets of each worker's own on one address, SO_REUSEPORT, would leave that to a
  * hash, which puts two busy sessions on one worker while another has none, and would let any
  * process of the same user take a share of the clients.) Functions are for the thread of the worker
  * whose proxy they get; what they share is locked for the time of a few instructions.
@@ -32,8 +31,6 @@ struct crew {
     unsigned last;                 /* who got the last connection; the first worker's */
     struct sockaddr_storage address[LISTENERS_MAX]; /* where the first one listens */
     unsigned addresses;
-    pthread_mutex_t lock;
-    unsigned running;              /* under `lock`: loops other than the first's */
     struct own_ends own;           /* with --transparent */
 };
 
@@ -42,7 +39,7 @@ struct crew_member {
     struct crew *crew;       /* borrowed */
     unsigned number;         /* from 0 */
     atomic_uint connections; /* handed to it and not gone */
-    uv_async_t async;        /* something is in the inbox; the first's: a loop has ended */
+    uv_async_t async;        /* something is in the inbox */
     pthread_mutex_t lock;
     unsigned waiting;        /* under `lock`, as the next two */
     int inbox[CREW_INBOX];
@@ -63,10 +60,6 @@ void crew_gone(struct proxy *p);
 
 /* The first worker, behind its last connection: the others stop, too. */
 void crew_stop(struct proxy *first);
-/* A worker's loop begins and ends; the first one's may end when crew_over(). */
-void crew_began(struct crew *c);
-void crew_ended(struct crew *c);
-bool crew_over(struct crew *c);
 
 /* Connections without a byte, of all workers. */
 unsigned long crew_empty(const struct crew *c);

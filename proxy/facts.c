@@ -34,7 +34,7 @@ static void server_certificate(struct tls_facts *f, X509 *cert)
     subject(cert, f->cert, sizeof f->cert);
     if (type)
         snprintf(f->cert_key, sizeof f->cert_key, "%s %d", type, EVP_PKEY_get_bits(key));
-    if (cert && X509_digest(cert, EVP_sha256(), md, &n) == 1 && n < sizeof f->cert_sha256 / 2)
+    if (cert && X509_digest(cert, EVP_sha256(), md, &n) == 1 && 2 * n < sizeof f->cert_sha256)
         hex_write(f->cert_sha256, md, n);
 }
 

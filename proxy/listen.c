@@ -1,6 +1,7 @@
 #include "listen.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../logs/message.h"
@@ -220,11 +221,24 @@ static int listen_inherited(struct proxy *p, int fd, struct error *e)
     return 0;
 }
 
+/* A session has two sockets: as many as the system lets us have. Nothing here asks select(2), which
+ * the lower limit is kept for. */
+static void raise_open_files(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
 int listen_open(struct proxy *p, struct error *e)
 {
     const struct proxy_options *o = p->options;
     int err = transparent_check((enum transparent)o->transparent, e);
 
+    raise_open_files();
     for (unsigned i = 0; i < o->inherited && !err; i++)
         err = listen_inherited(p, ACTIVATION_FIRST + (int)i, e);
     for (int i = 0; o->listen[i] && !err; i++)

@@ -51,8 +51,19 @@ static void on_room(uv_async_t *async)
 {
     struct proxy *p = async->data;
 
-    p->starved = recorder_full(p->recorder);
-    all_reading(p);
+    bool starved = recorder_full(p->recorder);
+    struct session *next;
+
+    if (starved && !p->starved) {
+        p->starved = true;
+        all_reading(p);
+        return;
+    }
+    p->starved = starved;
+    for (struct session *s = p->paused; s; s = next) {
+        next = s->paused_next;
+        session_reading(s);
+    }
 }
 
 static void on_publish(uv_timer_t *timer)
@@ -96,11 +107,9 @@ static void close_handles(struct proxy *p)
     p->resolver = NULL;
 }
 
-/* The first worker hears signals as long as another has sessions: without its handler one more
- * would end the process in the middle of the goodbyes. */
 static void close_if_over(struct proxy *p)
 {
-    if (p->stopping && !p->sessions && (p->member.number > 0 || crew_over(p->member.crew)))
+    if (p->stopping && !p->sessions)
         close_handles(p);
 }
 
@@ -122,11 +131,24 @@ void proxy_stop(struct proxy *p)
     close_if_over(p);
 }
 
+/* One is enough: no other thread takes them, and where this one did, behind the loop's end and its
+ * handler's, a second one would end the process before the archive is whole. */
+static void block_signals(void)
+{
+    sigset_t both;
+
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &both, NULL);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct proxy *p = signal->data;
 
-    if (p->stopping)
+    block_signals();
+    if (p->stopping) /* it came before they were */
         return;
     message(LEVEL_INFO, PAIRS("signal", number == SIGINT ? "SIGINT" : "SIGTERM"),
             "stopping; sessions are told goodbye, %lu connections came without a byte",
@@ -253,6 +275,8 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
     p->reader = reader_new();
     if (!p->reader)
         return error_set(e, ERR_NOMEM, "no memory to start");
+    if (p->options->strict)
+        reader_strict(p->reader);
     if (p->options->upstream.kind != UPSTREAM_BUILTIN) {
         p->resolver = start_resolver(p, e);
         if (!p->resolver)

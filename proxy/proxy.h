@@ -43,6 +43,7 @@ struct proxy_options {
     const char *upstream_ca; /* NULL: the system's store */
     bool insecure;
     bool wait_when_full;     /* else record a gap */
+    bool strict;             /* expat reads all that the gate does (decoder/reader.h) */
     unsigned connect_s, handshake_s; /* time-outs */
     unsigned negotiation_s;  /* for the login; 0: none */
     unsigned idle_s;         /* for silence of both sides; 0: none */
@@ -77,6 +78,7 @@ struct proxy {
     struct resolver *resolver;  /* owned; NULL for builtin: */
     struct reader *reader;      /* owned: the gates' */
     struct session *sessions;   /* list */
+    struct session *paused;     /* list: those that the recorder holds up */
     atomic_ulong empty;         /* connections without a byte */
     bool starved;               /* the recorder's queue is full: nobody reads */
     bool stopping;
@@ -114,7 +116,7 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
 const char *proxy_address(const struct proxy *p, char *out, size_t size);
 
 /* No new connections; all sessions end (by us, ERR_STOPPED); then the loop runs out. The first
- * worker's tells the others, and waits for them. */
+ * worker's tells the others. */
 void proxy_stop(struct proxy *p);
 
 /* After the loop has run out. */

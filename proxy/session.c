@@ -140,6 +140,8 @@ void session_close(struct session *s, enum side by, enum error_code code, const 
     finish_if_over(s);
 }
 
+static void set_paused(struct session *s, bool paused);
+
 void session_release(struct session *s)
 {
     if (--s->handles > 0)
@@ -150,6 +152,7 @@ void session_release(struct session *s)
         s->proxy->sessions = s->next;
     if (s->next)
         s->next->prev = s->prev;
+    set_paused(s, false);
     gate_free(&s->gate);
     entry_free(&s->entry);
     arrival_free(&s->arrival);
@@ -499,10 +502,31 @@ static const struct leg_user leg_events = {
 
 /* ---- the beginning ---- */
 
+/* Those that the recorder holds up are few, and found without looking at all. */
+static void set_paused(struct session *s, bool paused)
+{
+    struct session **first = &s->proxy->paused;
+
+    if (paused == s->paused)
+        return;
+    s->paused = paused;
+    if (paused) {
+        s->paused_prev = NULL;
+        s->paused_next = *first;
+        if (*first)
+            (*first)->paused_prev = s;
+        *first = s;
+        return;
+    }
+    *(s->paused_prev ? &s->paused_prev->paused_next : first) = s->paused_next;
+    if (s->paused_next)
+        s->paused_next->paused_prev = s->paused_prev;
+}
+
 void session_reading(struct session *s)
 {
-    s->paused = s->proxy->options->wait_when_full &&
-                (s->proxy->starved || (s->tap && tap_full(s->tap)));
+    set_paused(s, s->proxy->options->wait_when_full &&
+                      (s->proxy->starved || (s->tap && tap_full(s->tap))));
     s->held_up |= s->paused;
     s->limits.held_up |= s->paused;
 

@@ -27,6 +27,7 @@ enum session_wait {
 struct session {
     struct proxy *proxy;
     struct session *prev, *next;
+    struct session *paused_prev, *paused_next; /* while `paused` */
     struct leg leg[2];       /* by SIDE_CLIENT, SIDE_SERVER */
     struct entry entry;      /* what comes before the gate */
     struct gate gate;

@@ -8,6 +8,7 @@
 
 #define KIND_RESET "reset" /* as the `tls` event names it, in the middle of a handshake */
 #define READ_BYTES (64u << 10)
+#define SCRATCH_BYTES (READ_BYTES + 4096) /* one read, and what four records add */
 #define OUT_MAX    (64u << 20) /* far above what backpressure lets grow */
 
 struct tcp {
@@ -17,10 +18,19 @@ struct tcp {
     uv_shutdown_t shutdown;
     struct buf out;          /* not yet given to libuv */
     size_t in_flight;        /* given to libuv, not yet to the kernel */
+    bool had_its_share;      /* of this turn of the loop */
     bool connected, closing;
     bool reading;            /* as the leg wants it; begins once connected */
     bool shut_wanted, shut_sent;
 };
+
+/* What one leg of the thread's loop sends, until it is flushed: most often the kernel takes all of it
+ * then, and nothing was allocated. */
+static _Thread_local struct {
+    const struct tcp *by; /* NULL: nobody's */
+    size_t len;
+    char bytes[SCRATCH_BYTES];
+} scratch;
 
 /* A write owns its bytes until its callback. */
 struct tcp_write {
@@ -45,10 +55,32 @@ static struct tcp *tcp_new(struct leg *l)
     return t;
 }
 
+static size_t scratched(const struct tcp *t)
+{
+    return scratch.by == t ? scratch.len : 0;
+}
+
+/* What the scratch holds of it from `from` on becomes its own. Errors: ERR_NOMEM, ERR_CAP. */
+static int leave_scratch(struct tcp *t, size_t from)
+{
+    if (scratch.by != t)
+        return 0;
+    scratch.by = NULL;
+    return buf_add(&t->out, scratch.bytes + from, scratch.len - from);
+}
+
+/* It is not sent. */
+static void forget(struct tcp *t)
+{
+    if (scratch.by == t)
+        scratch.by = NULL;
+    buf_free(&t->out);
+}
+
 /* The leg frees this layer's memory; what it owns goes here. */
 static void tcp_gone(struct tcp *t)
 {
-    buf_free(&t->out);
+    forget(t);
     leg_closed(t->layer.leg);
 }
 
@@ -67,6 +99,7 @@ static void tcp_close(struct layer *y)
     struct tcp *t = (struct tcp *)y;
 
     t->closing = true;
+    forget(t);
     dial_free(t->dial);
     t->dial = NULL;
     if (t->handle)
@@ -136,7 +169,7 @@ bool tcp_redial(struct layer *y, const char *why)
     t->handle = NULL;
     t->connected = false;
     t->in_flight = 0;
-    buf_free(&t->out);
+    forget(t);
     return true;
 }
 
@@ -186,13 +219,19 @@ struct layer *tcp_adopt(struct leg *l, int fd)
 
 /* ---- reading ---- */
 
+/* libuv reads a socket up to 32 times before it looks at the next one, as long as each read fills
+ * its buffer. One session's stream must not hold up what others say for so long: without a buffer
+ * it goes on, and comes back to this one in its next turn (UV_ENOBUFS). */
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 {
     static _Thread_local char bytes[READ_BYTES]; /* borrowed for the read callback only */
+    struct tcp *t = h->data;
+    bool over = t && t->had_its_share;
 
-    (void)h;
     (void)suggested;
-    *buf = uv_buf_init(bytes, sizeof bytes);
+    if (over)
+        t->had_its_share = false;
+    *buf = uv_buf_init(over ? NULL : bytes, over ? 0 : sizeof bytes);
 }
 
 /* libuv takes a hang-up behind the last bytes for an end without looking whether it is a reset.
@@ -213,8 +252,9 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     struct tcp *t = stream->data;
     struct error e;
 
-    if (!t || t->closing || n == 0)
+    if (!t || t->closing || n == 0 || n == UV_ENOBUFS)
         return;
+    t->had_its_share = n > 0 && (size_t)n == buf->len;
     if (n > 0) {
         layer_up(&t->layer, buf->base, (size_t)n);
     } else if (n == UV_EOF && !(n = hidden_error(stream))) {
@@ -233,6 +273,7 @@ static void tcp_read(struct layer *y, bool on)
     struct tcp *t = (struct tcp *)y;
 
     t->reading = on;
+    t->had_its_share = false;
     if (!t->connected || t->closing)
         return;
     if (on)
@@ -255,7 +296,7 @@ static void on_shutdown(uv_shutdown_t *req, int status)
 
 static void shut_if_sent(struct tcp *t)
 {
-    if (!t->shut_wanted || t->shut_sent || t->out.len || t->in_flight || !t->connected ||
+    if (!t->shut_wanted || t->shut_sent || scratched(t) || t->out.len || t->in_flight || !t->connected ||
         t->closing)
         return;
     t->shut_sent = true;
@@ -292,32 +333,43 @@ static void on_write(uv_write_t *req, int status)
         leg_check_water(t->layer.leg);
 }
 
-/* What the kernel does not take at once goes to libuv, one write at a time. */
-static void tcp_flush(struct layer *y)
+/* As much as the kernel takes at once. False: it failed, and the user knows. */
+static bool try_write(struct tcp *t, char *p, size_t len, size_t *done)
 {
-    struct tcp *t = (struct tcp *)y;
-    struct tcp_write *w;
+    uv_buf_t buf = uv_buf_init(p, (unsigned)len);
+    int n = uv_try_write((uv_stream_t *)t->handle, &buf, 1);
+
+    *done = n > 0 ? (size_t)n : 0;
+    if (n >= 0 || n == UV_EAGAIN)
+        return true;
+    write_failed(t, n);
+    return false;
+}
+
+static bool flush_scratch(struct tcp *t)
+{
+    size_t done;
+
+    if (scratch.by != t)
+        return true;
+    if (!try_write(t, scratch.bytes, scratch.len, &done))
+        return false;
+    if (done == scratch.len)
+        scratch.by = NULL;
+    else if (leave_scratch(t, done)) {
+        write_failed(t, UV_ENOMEM);
+        return false;
+    }
+    return true;
+}
+
+/* What the kernel did not take goes to libuv, one write at a time. */
+static void write_later(struct tcp *t)
+{
+    struct tcp_write *w = calloc(1, sizeof *w);
     uv_buf_t buf;
     int n;
 
-    if (t->closing || !t->connected || t->in_flight)
-        return;
-    if (t->out.len) {
-        buf = uv_buf_init(t->out.p, (unsigned)t->out.len);
-        n = uv_try_write((uv_stream_t *)t->handle, &buf, 1);
-        if (n > 0)
-            buf_drop(&t->out, (size_t)n);
-        else if (n < 0 && n != UV_EAGAIN) {
-            write_failed(t, n);
-            return;
-        }
-    }
-    if (t->out.len == 0) {
-        buf_free(&t->out);
-        shut_if_sent(t);
-        return;
-    }
-    w = calloc(1, sizeof *w);
     if (!w) {
         write_failed(t, UV_ENOMEM);
         return;
@@ -336,9 +388,40 @@ static void tcp_flush(struct layer *y)
     }
 }
 
+static void tcp_flush(struct layer *y)
+{
+    struct tcp *t = (struct tcp *)y;
+    size_t done;
+
+    if (t->closing || !t->connected || t->in_flight || !flush_scratch(t))
+        return;
+    if (t->out.len) {
+        if (!try_write(t, t->out.p, t->out.len, &done))
+            return;
+        buf_drop(&t->out, done);
+    }
+    if (t->out.len) {
+        write_later(t);
+        return;
+    }
+    buf_free(&t->out);
+    shut_if_sent(t);
+}
+
 static int tcp_send(struct layer *y, const char *p, size_t n)
 {
-    return buf_add(&((struct tcp *)y)->out, p, n);
+    struct tcp *t = (struct tcp *)y;
+    bool free_for_it = !t->out.len && (!scratch.by || scratch.by == t);
+    int err;
+
+    if (free_for_it && t->connected && !t->in_flight && n <= SCRATCH_BYTES - scratched(t)) {
+        memcpy(scratch.bytes + scratched(t), p, n);
+        scratch.len = scratched(t) + n;
+        scratch.by = t;
+        return 0;
+    }
+    err = leave_scratch(t, 0);
+    return err ? err : buf_add(&t->out, p, n);
 }
 
 static void tcp_shut(struct layer *y)
@@ -353,7 +436,7 @@ static size_t tcp_pending(const struct layer *y)
 {
     const struct tcp *t = (const struct tcp *)y;
 
-    return t->out.len + t->in_flight;
+    return scratched(t) + t->out.len + t->in_flight;
 }
 
 static const struct layer_ops tcp_ops = {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static struct options options = {
-    .sessions = 1, .seconds = 5, .size = 300, .chunk = 16384,
+    .sessions = 1, .seconds = 5, .limit = 10, .size = 300, .chunk = 16384,
 };
 
 enum kind { PORT, FLAG, FILE_NAME, NUMBER, SECONDS, BYTES };
@@ -32,6 +32,7 @@ static const struct {
     {"--sessions", NUMBER, &options.sessions},
     {"--count", NUMBER, &options.count},
     {"--seconds", SECONDS, &options.seconds},
+    {"--limit", SECONDS, &options.limit},
     {"--gap-ms", SECONDS, &options.gap},
     {"--size", BYTES, &options.size},
     {"--chunk", BYTES, &options.chunk},

@@ -16,6 +16,7 @@ struct options {
     unsigned sessions;  // at a time
     unsigned count;     // how often, in all; 0: until the time is over
     double seconds;     // for so long at most
+    double limit;       // of one login with its close: then it has failed
     double gap;         // milliseconds between a ping's answer and the next one
     size_t size;        // bytes of a message
     size_t chunk;       // bytes of a write

@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIMIT_US = 10000000 }; // of one login with its close: then it has failed
-
 static struct {
     unsigned begun, done, failed, active;
-    int64_t until_us;
+    int64_t until_us, limit_us;
     unsigned count;
     const char *failure;
     uint32_t *times_us; // of those that went well, up to the answer to the session's request
@@ -43,7 +41,7 @@ static void sweep(struct client *client)
     } else if (client->state == CLIENT_FAILED) {
         run.failed++;
         run.failure = client->failure;
-    } else if (client->conn && now_us() - client->began_us > LIMIT_US) {
+    } else if (client->conn && now_us() - client->began_us > run.limit_us) {
         run.failed++;
         run.failure = client->state == CLIENT_LOGIN ? "login stalls" : "close stalls";
     } else {
@@ -78,6 +76,7 @@ int run_logins(const struct options *options)
 
     run.count = options->count ? options->count : 1000000;
     run.until_us = began_us + (int64_t)(options->seconds * 1e6);
+    run.limit_us = (int64_t)(options->limit * 1e6);
     run.times_us = calloc(run.count, sizeof *run.times_us);
     if (!clients || !run.times_us)
         return 1;

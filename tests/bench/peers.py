@@ -64,7 +64,7 @@ class Proxy:
         if row.start:
             self.port = procs.free_port()
             row.start(self)
-            procs.until(self.listening, 10, f"{row.name} to listen")
+            procs.until(self.listening, bench.listen_s, f"{row.name} to listen")
 
     def run(self, *command, **how):
         how.setdefault("stdout", subprocess.DEVNULL)
@@ -134,7 +134,7 @@ def start_xmpptap(proxy, *options):
                               timeout=30, capture_output=True)
         proxy.ca.write_bytes(done.stdout)
     scheme = "tcp" if proxy.starttls else "tls"
-    proxy.run(proxy.bench.program, "proxy", "-l", f"127.0.0.1:{proxy.port}", "--ca-dir", ca,
+    proxy.run(*proxy.bench.wrapper, proxy.bench.program, "proxy", "-l", f"127.0.0.1:{proxy.port}", "--ca-dir", ca,
               "-d", proxy.folder / "archive", "--upstream-ca", proxy.bench.pki / "ca.pem",
               *options, *proxy.options, f"{scheme}://127.0.0.1:{proxy.upstream}",
               stdout=open(proxy.folder / "transcript", "w"),

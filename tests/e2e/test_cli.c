@@ -302,7 +302,7 @@ static void test_help(void **state)
         {"proxy",
          {"-l", "--listen", "-d", "--archive-dir", "--no-archive", "--ca-dir", "--upstream-ca",
           "--insecure", "--keylog", "--labels", "--secrets", "--handshake-timeout", "-o", "-q", "--quiet", "-v",
-          "--server-cert", "--client-cert", "--help", "builtin:", "tcp://"}},
+          "--server-cert", "--client-cert", "--no-tls-resumption", "--help", "builtin:", "tcp://"}},
         {"serve", {"--listen", "--archive-dir", "--labels", "--secrets", "--help"}},
         {"show", {"-d", "--archive-dir", "--labels", "--help"}},
         {"list", {"-d", "--archive-dir", "--help"}},

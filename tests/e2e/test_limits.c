@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "pair.h"
 #include "records.h"
@@ -203,6 +204,41 @@ static void test_queue(void **state)
     box_done(b);
 }
 
+/* The soft limit of open files, which is low for the sake of select(2), is none of sessions. */
+static void test_open_files(void **state)
+{
+    enum { SESSIONS = 64, SOFT = 48 };
+    struct box *b = *state;
+    struct peer client[SESSIONS];
+    struct rlimit low, was;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    low = was;
+    low.rlim_cur = SOFT;
+    assert_true(was.rlim_max > 4 * SESSIONS);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    const char *const argv[] = {NULL, "proxy", "-l", "127.0.0.1:0", "-d", b->archive, "--ca-dir",
+                                b->ca, "-q", "builtin:", NULL};
+    struct run *proxy = run_start(b, argv, -1);
+    run_listening(proxy);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    for (int i = 0; i < SESSIONS; i++) {
+        peer_init(&client[i], "client");
+        PEER_OK(&client[i], peer_connect(&client[i], proxy->port));
+        PEER_OK(&client[i], peer_sends(&client[i], STREAM_HEADER));
+    }
+    for (int i = 0; i < SESSIONS; i++) {
+        struct bytes some = {0};
+
+        PEER_OK(&client[i], peer_some(&client[i], &some));
+        bytes_free(&some);
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        peer_close(&client[i]);
+    run_stop(proxy);
+    box_done(b);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, box_setup, box_teardown)
 
 int main(void)
@@ -211,6 +247,7 @@ int main(void)
         TEST(test_login_that_stops), TEST(test_login_that_dawdles), TEST(test_logged_in),
         TEST(test_gate_aside),       TEST(test_idle),               TEST(test_close),
         TEST(test_queue),            TEST(test_no_first_byte),
+        TEST(test_open_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,7 @@ static void test_logins(void **state)
         load_worker(&one[i], b, i);
         size_t n = records_check(&one[i]);
         assert_int_equal(records_count(&one[i], "end"), n);
-        assert_in_range(n, LOGINS / 4, LOGINS); /* each has its share */
+        assert_in_range(n, 1, LOGINS - 1); /* each has had some */
         sum += n;
     }
     assert_int_equal(sum, LOGINS);
@@ -303,6 +303,36 @@ static void test_stop(void **state)
     box_done(b);
 }
 
+/* One worker has nobody, the other a client that does not answer the goodbye: signals in the
+ * meantime end nothing. */
+static void test_signals(void **state)
+{
+    struct box *b = *state;
+    struct records r;
+    struct peer stays;
+    struct server *server = server_start(b, 2, NULL);
+    struct run *proxy = run_proxy(b, server->port, "-q", "--workers", "2", NULL);
+    peer_init(&stays, "client that stays");
+    PEER_OK(&stays, peer_connect(&stays, proxy->port));
+    PEER_OK(&stays, login_client(&stays, NULL));
+    kill(proxy->pid, SIGTERM);
+    run_says(proxy, "msg=\"stopping");
+    for (int i = 0; i < 20 && run_lives(proxy); i++) {
+        kill(proxy->pid, i % 2 ? SIGTERM : SIGINT);
+        poll(NULL, 0, 20); /* spreads them over the goodbye */
+    }
+    run_wait(proxy, RUN_STOP_MS);
+    assert_int_equal(proxy->status, 0);
+    peer_close(&stays);
+    server_stop(server);
+    assert_int_equal(times(&proxy->err.text, "msg=\"stopping"), 1);
+    records_load(&r, b, b->archive);
+    assert_int_equal(records_check(&r), 1);
+    assert_int_equal(records_count(&r, "end"), 1);
+    records_free(&r);
+    box_done(b);
+}
+
 /* Nobody came: nothing is left behind but the sum. */
 static void test_empty(void **state)
 {
@@ -454,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_logins),  TEST(test_transcript), TEST(test_stop),   TEST(test_empty),
         TEST(test_only),    TEST(test_address),    TEST(test_keylog), TEST(test_serve),
+        TEST(test_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@
 
 #define SOUND  5000
 #define BROKEN 2000
-#define QUICK_SHARE 8 /* at least one of so many tokens is the quick reader's, and one is not */
+#define QUICK_SHARE 12 /* at least one of so many tokens is the quick reader's, and one is not */
 #define GROUP  6 /* streams that are read at the same time, more than a reader has parsers */
 
 static unsigned share(unsigned streams)

@@ -454,6 +454,7 @@ static void test_idle(void **state)
     struct event_end end = {0};
     struct item it = {.nodes = 1,
                       .attrs = 2,
+                      .stanza = ITEM_IQ,
                       .node[0] = {.depth = 1, .ns = "jabber:client", .name = "iq", .text = ""},
                       .attr = {{0, "type", "get"}, {0, "id", "1"}}};
     struct pair_match m;
