@@ -469,7 +469,7 @@ static struct parser *parser_inside(struct reader *r, struct reader_stream *st, 
 /* What prefixes mean in the stream is in r->root; false: nothing for the quick reader. */
 static bool know_root(struct reader *r, const struct reader_stream *st)
 {
-    const char *at = st->root.p + st->root.len, *end = at + st->names;
+    const char *at, *end;
     unsigned n = 0;
 
     if (r->strict || st->id == 0 || st->many)
@@ -477,6 +477,8 @@ static bool know_root(struct reader *r, const struct reader_stream *st)
     if (r->root_of == st->id && r->root_at == st->root.p)
         return true;
     r->root_of = 0;
+    at = st->root.p + st->root.len;
+    end = at + st->names;
     for (; at < end; n++) {
         struct quick_name *name = &r->root.name[n];
 

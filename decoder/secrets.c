@@ -295,9 +295,17 @@ static bool is_cut(const char *p, size_t n, bool mark)
     return n < 12 && *p == '&' && !memchr(p, ';', n);
 }
 
-/* How many bytes at `p` are the form, with references and CDATA's marks in it; 0: they are not.
- * `*begun`: they are its beginning, and end before it does. Each byte looked at is one of `*steps`. */
-static size_t match_xml(const struct form *f, const char *p, size_t n, bool *begun, unsigned *steps)
+/* Where CDATA begins or ends: its mark's length. */
+static size_t mark_length(const char *p, size_t n)
+{
+    return begins(p, n, "<![CDATA[") ? 9 : begins(p, n, "]]>") ? 3 : 0;
+}
+
+/* How many bytes at `p` are the form, with references and (in a text, where `marks`) CDATA's marks
+ * in it; 0: they are not. `*begun`: they are its beginning, and end before it does. Each byte
+ * looked at is one of `*steps`. */
+static size_t match_xml(const struct form *f, const char *p, size_t n, bool marks, bool *begun,
+                        unsigned *steps)
 {
     size_t i = 0, k = 0;
 
@@ -307,10 +315,8 @@ static size_t match_xml(const struct form *f, const char *p, size_t n, bool *beg
         size_t len, used;
 
         ++*steps;
-        if (k && begins(p + i, n - i, "<![CDATA["))
-            i += 9;
-        if (k && begins(p + i, n - i, "]]>"))
-            i += 3;
+        for (; k && marks && (len = mark_length(p + i, n - i)) > 0; i += len)
+            ++*steps; /* one section may follow another */
         if (i == n || is_cut(p + i, n - i, k > 0)) {
             *begun = true;
             if (i == n)
@@ -335,7 +341,7 @@ static bool is_digit64(char c)
 }
 
 /* The same where nothing but the form's own bytes can stand, which is soon told. */
-static size_t match_form(const struct form *f, const char *p, size_t n, bool *begun,
+static size_t match_form(const struct form *f, const char *p, size_t n, bool marks, bool *begun,
                          unsigned *steps)
 {
     size_t len = n < f->n ? n : f->n;
@@ -352,18 +358,18 @@ static size_t match_form(const struct form *f, const char *p, size_t n, bool *be
         *steps += len / 64;
         return 0;
     }
-    return match_xml(f, p, n, begun, steps);
+    return match_xml(f, p, n, marks, begun, steps);
 }
 
 /* Does a form stand at `at`? */
 static bool match(const struct known *k, const char *p, size_t from, size_t at, size_t to,
-                  struct secrets_found *found, unsigned *steps)
+                  bool marks, struct secrets_found *found, unsigned *steps)
 {
     for (unsigned i = 0; i < k->n; i++)
         for (unsigned j = 0; j < FORMS; j++) {
             const struct form *f = &k->secret[i].form[j];
             bool begun;
-            size_t n = match_form(f, p + at, to - at, &begun, steps);
+            size_t n = match_form(f, p + at, to - at, marks, &begun, steps);
 
             if (!n)
                 continue;
@@ -432,7 +438,7 @@ bool secrets_find(const struct secrets *s, struct secrets_walk *w, const char *p
         size_t used = step(&next, p + i, to - i, &open);
 
         if (open && (p[i] == '&' || k->pairs[pair / 8] >> pair % 8 & 1) &&
-            match(k, p, from, i, to, found, &w->steps)) {
+            match(k, p, from, i, to, !w->tag, found, &w->steps)) {
             found->cdata = w->cdata;
             if (walk_to(w, p, i, found->to))
                 return true;
@@ -453,7 +459,8 @@ static bool may_begin(const struct known *k, const char *p, size_t first, size_t
     for (size_t i = first; i <= last; i++)
         if ((p[i] == '&' || (i + 1 < n ? has_pair(k->pairs, p + i)
                                        : has_pair(k->pairs, (char[]){p[i], '\0'}))) &&
-            (match(k, p, 0, i, n, &found, steps) || *steps >= STEPS_MAX))
+            (match(k, p, 0, i, n, true, &found, steps) || /* in a text or in a value */
+             match(k, p, 0, i, n, false, &found, steps) || *steps >= STEPS_MAX))
             return true;
     return false;
 }
@@ -494,7 +501,7 @@ size_t secrets_begun(const struct secrets *s, const char *p, size_t from, size_t
                 const struct form *f = &k->secret[i].form[j];
                 bool begun;
 
-                if (match_form(f, p + at, to - at, &begun, &steps) == 0 && begun)
+                if (match_form(f, p + at, to - at, true, &begun, &steps) == 0 && begun)
                     return at;
                 if (steps >= STEPS_MAX / 4)
                     return first;

@@ -123,6 +123,8 @@ static const struct {
     {"<a><![CDATA[x hunt]]>er&lt;&amp;2</a>", "<a><![CDATA[x " X "]]></a>"},
     {"<a>hunt<![CDATA[er]]>&lt;&amp;2</a>", "<a>" X "</a>"},
     {"<a><![CDATA[hunter&lt;&amp;2]]></a>", "<a><![CDATA[" X "]]></a>"},
+    {"<a><![CDATA[hunt]]><![CDATA[er<]]>&amp;<![CDATA[]]>2</a>", "<a><![CDATA[" X "]]></a>"},
+    {"<a b='hunt]]>er&lt;&amp;2'/>", NULL}, /* in a value these are no marks */
     {"<a>hunter</a>", NULL},
     {"<a>hunter&lt;<b>&amp;2</b></a>", NULL},
     {"<a>aHVudGVyPCYy</a>", "<a>" X "</a>"},
