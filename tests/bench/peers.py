@@ -129,7 +129,8 @@ def start_sslsplit_gzip(proxy):
     start_sslsplit(proxy, fifo)
 
 
-def start_xmpptap(proxy, *options):
+def start_xmpptap(proxy, *options, transcript=os.devnull):
+    """As a service runs: nobody reads its standard output, unless `transcript` is a file."""
     # Its CA is made once: that is its set-up, not its start.
     ca = proxy.bench.folder / "xmpptap-ca"
     proxy.ca = proxy.bench.folder / "xmpptap-ca.pem"
@@ -138,10 +139,10 @@ def start_xmpptap(proxy, *options):
                               timeout=30, capture_output=True)
         proxy.ca.write_bytes(done.stdout)
     scheme = "tcp" if proxy.starttls else "tls"
-    proxy.run(*proxy.bench.wrapper, proxy.bench.program, "proxy", "-l", f"127.0.0.1:{proxy.port}", "--ca-dir", ca,
-              "-d", proxy.folder / "archive", "--upstream-ca", proxy.bench.pki / "ca.pem",
+    proxy.run(*proxy.bench.wrapper, proxy.bench.program, "proxy", "-l", f"127.0.0.1:{proxy.port}",
+              "--ca-dir", ca, "-d", proxy.folder / "archive", "--upstream-ca", proxy.bench.pki / "ca.pem",
               *options, *proxy.options, f"{scheme}://127.0.0.1:{proxy.upstream}",
-              stdout=open(proxy.folder / "transcript", "w"),
+              stdout=open(transcript, "w"),
               stderr=open(proxy.folder / "stderr", "w"))
 
 
@@ -149,8 +150,8 @@ def start_xmpptap_no_archive(proxy):
     start_xmpptap(proxy, "--no-archive")
 
 
-def start_xmpptap_quiet(proxy):
-    start_xmpptap(proxy, "-q")
+def start_xmpptap_transcript(proxy):
+    start_xmpptap(proxy, transcript=proxy.folder / "transcript")
 
 
 class Row:
@@ -177,5 +178,6 @@ PEERS = [
     Row("xmpptap-starttls", "xmpptap, STARTTLS", None, start_xmpptap, ALL, starttls=True,
         archives=True),
     Row("xmpptap-no-archive", "xmpptap --no-archive", None, start_xmpptap_no_archive, ALL[:-1]),
-    Row("xmpptap-quiet", "xmpptap -q", None, start_xmpptap_quiet, ALL[:-2], archives=True),
+    Row("xmpptap-transcript", "xmpptap, transcript in a file", None, start_xmpptap_transcript,
+        ALL[:-2], archives=True),
 ]
