@@ -172,8 +172,8 @@ PEERS = [
     Row("haproxy", "HAProxy, no log", "haproxy", start_haproxy, ALL),
     Row("sslsplit", "sslsplit, raw log", "sslsplit", start_sslsplit_raw, ALL),
     Row("sslsplit-gzip", "sslsplit, raw log by gzip -1", "sslsplit", start_sslsplit_gzip, ALL),
-    Row("sslsplit-starttls", "sslsplit, STARTTLS, raw log", "sslsplit", start_sslsplit_raw, ALL,
-        starttls=True),
+    Row("sslsplit-starttls", "sslsplit, STARTTLS, raw log", "sslsplit", start_sslsplit_raw,
+        ALL[:-1], starttls=True),  # of a thousand sessions so many stall that idle takes minutes
     Row("xmpptap", "xmpptap", None, start_xmpptap, ALL, archives=True),
     Row("xmpptap-starttls", "xmpptap, STARTTLS", None, start_xmpptap, ALL, starttls=True,
         archives=True),
