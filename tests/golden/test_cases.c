@@ -1,5 +1,6 @@
 /* Golden cases: what comes of a session's bytes is what the case's file expects, and the events are
- * the same however the bytes are cut. docs/testing.md tells how to add one.
+ * the same however the bytes are cut, and where expat alone reads them. docs/testing.md tells how
+ * to add one.
  *
  *   test_cases [FILE.case...]    these alone; none: all of tests/golden/cases/
  *
@@ -30,7 +31,7 @@
 #define DIFF_MAX  6  /* lines shown of either text */
 #define SANITIZED 11 /* where each turn costs so much more, one in so many is taken */
 
-static struct reader *the_reader;
+static struct reader *the_reader, *strict_reader;
 
 /* ---- files ---- */
 
@@ -273,16 +274,16 @@ static void update_sections(const struct case_file *c, const struct whole *w, co
     buf_free(&new);
 }
 
-/* ---- however it is cut ---- */
+/* ---- however it is cut, and whoever reads it ---- */
 
-static void check_cuts(const struct case_file *c, bool redact, const struct play_cuts *cuts,
-                       const struct play_lines *want)
+static void check_events(const struct case_file *c, bool redact, struct reader *reader,
+                         const struct play_cuts *cuts, const struct play_lines *want)
 {
     struct play_lines got;
     const char *line = want->text.p;
 
     play_lines_init(&got, want);
-    play(c, redact, the_reader, cuts, play_lines_event, &got);
+    play(c, redact, reader, cuts, play_lines_event, &got);
     if (!play_lines_end(&got)) {
         size_t left = want->text.len - got.at;
 
@@ -291,7 +292,8 @@ static void check_cuts(const struct case_file *c, bool redact, const struct play
                 cuts->piece ? cuts->piece : cuts->turn);
         show_lines('-', line + got.at, left ? line_length(line + got.at, left) : 0);
         show_lines('+', got.text.p, got.text.len);
-        fail_msg("the events depend on how the bytes are cut");
+        fail_msg("the events depend on %s",
+                 reader == the_reader ? "how the bytes are cut" : "whether expat alone reads them");
     }
     play_lines_free(&got);
 }
@@ -306,10 +308,11 @@ static void check_all_cuts(const struct case_file *c, bool redact)
     play_lines_init(&want, NULL);
     play(c, redact, the_reader, &uncut, play_lines_event, &want);
     assert_true(play_lines_end(&want));
+    check_events(c, redact, strict_reader, &uncut, &want);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
-        check_cuts(c, redact, &(struct play_cuts){.piece = pieces[i]}, &want);
+        check_events(c, redact, the_reader, &(struct play_cuts){.piece = pieces[i]}, &want);
     for (size_t turn = 0; turn < turns; turn += step)
-        check_cuts(c, redact, &(struct play_cuts){.turn = turn}, &want);
+        check_events(c, redact, the_reader, &(struct play_cuts){.turn = turn}, &want);
     play_lines_free(&want);
 }
 
@@ -370,6 +373,8 @@ int main(int argc, char **argv)
     int failed = 1;
 
     the_reader = reader_new();
+    strict_reader = reader_new();
+    reader_strict(strict_reader);
     if (argc > 1)
         failed = run_cases(argv + 1, (size_t)argc - 1);
     else if (glob(CASES, 0, NULL, &found) == 0)
@@ -378,5 +383,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "no " CASES ": run from the repository's root\n");
     globfree(&found);
     reader_free(the_reader);
+    reader_free(strict_reader);
     return failed;
 }
