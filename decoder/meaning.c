@@ -1,6 +1,7 @@
 #include "meaning.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "describe.h"
@@ -34,6 +35,8 @@ void meaning_free(struct meaning *m)
     withhold_free(&m->withhold[0]);
     withhold_free(&m->withhold[1]);
     buf_free(&m->redacted);
+    free(m->domain);
+    free(m->account);
 }
 
 void meaning_restart(struct meaning *m, enum label_phase phase)
@@ -50,29 +53,47 @@ void meaning_missed(struct meaning *m, enum dir dir)
 
 /* ---- what later items are understood by ---- */
 
+static const char *known(const char *s)
+{
+    return s ? s : "";
+}
+
+/* Without memory what was known stands. */
+static void learn(char **is, const char *s, size_t n)
+{
+    char *copy = *is && strlen(*is) == n && memcmp(*is, s, n) == 0 ? NULL : strndup(s, n);
+
+    if (!copy)
+        return;
+    free(*is);
+    *is = copy;
+}
+
 static void learn_domain(struct meaning *m, const struct item *it)
 {
     const char *to = item_attr(it, 0, "to");
 
-    if (to && strlen(to) < sizeof m->domain)
-        memcpy(m->domain, to, strlen(to) + 1);
+    if (to && strlen(to) < MEANING_DOMAIN_MAX)
+        learn(&m->domain, to, strlen(to));
 }
 
 static void set_account(struct meaning *m, const char *user)
 {
+    char account[MEANING_ACCOUNT_MAX];
     bool bare = strchr(user, '@') != NULL;
 
-    snprintf(m->account, sizeof m->account, "%s%s%s", user, bare ? "" : "@", bare ? "" : m->domain);
+    snprintf(account, sizeof account, "%s%s%s", user, bare ? "" : "@", bare ? "" : known(m->domain));
+    learn(&m->account, account, strlen(account));
 }
 
 static void learn_account(struct meaning *m, const struct item *it, enum dir dir)
 {
     int i = item_find(it, 3, NS_BIND, "jid");
+    size_t n = i >= 0 ? strcspn(it->node[i].text, "/") : 0;
 
     if (dir == DIR_S2C && i >= 0)
-        snprintf(m->account, sizeof m->account, "%.*s", (int)strcspn(it->node[i].text, "/"),
-                 it->node[i].text);
-    else if (*m->sasl.user && (m->phase != PHASE_BOUND || !*m->account))
+        learn(&m->account, it->node[i].text, n < MEANING_ACCOUNT_MAX ? n : MEANING_ACCOUNT_MAX - 1);
+    else if (*m->sasl.user && (m->phase != PHASE_BOUND || !*known(m->account)))
         set_account(m, m->sasl.user);
 }
 
@@ -211,9 +232,9 @@ static void pair_sent(struct meaning *m, const struct item *it, enum dir dir, ui
     if (strcmp(it->node[0].ns, NS_SASL) != 0 && strcmp(it->node[0].ns, NS_TLS) != 0)
         return;
     fact_init(&none);
-    pair_find(&m->pair, it, dir, now_us, m->account, m->domain, &asked, &none);
+    pair_find(&m->pair, it, dir, now_us, known(m->account), known(m->domain), &asked, &none);
     pair_note(&m->pair, it, dir, n, now_us,
-              label_id(label_for(it, dir, m->phase, NULL, m->account)), &none);
+              label_id(label_for(it, dir, m->phase, NULL, known(m->account))), &none);
 }
 
 void meaning_sent(struct meaning *m, const struct item *it, uint64_t n, int64_t now_us,
@@ -251,15 +272,16 @@ void meaning_item(struct meaning *m, const struct item *it, uint64_t n, int64_t 
     fact_init(&notes->facts);
     fact_init(&notes->remarks);
     m->stanzas[ev->dir] += item_is_stanza(it);
-    if (pair_find(&m->pair, it, ev->dir, now_us, m->account, m->domain, &asked, &notes->remarks))
+    if (pair_find(&m->pair, it, ev->dir, now_us, known(m->account), known(m->domain), &asked,
+                  &notes->remarks))
         put_answer(ev, &asked);
-    label = label_for(it, ev->dir, m->phase, asked.label, m->account);
+    label = label_for(it, ev->dir, m->phase, asked.label, known(m->account));
     ev->label = label_id(label);
     pair_note(&m->pair, it, ev->dir, n, now_us, ev->label, &notes->remarks);
     describe_item(it, &notes->facts);
     sasl_item(login_of(m, ev->dir, false), it, ev->dir, &notes->facts,
               m->redact ? &m->secrets : NULL);
-    if (sm_item(&m->sm, it, ev->dir, m->domain, &notes->facts, &notes->remarks)) {
+    if (sm_item(&m->sm, it, ev->dir, known(m->domain), &notes->facts, &notes->remarks)) {
         pair_missed(&m->pair, DIR_C2S); /* what the earlier session has open is answered here */
         pair_missed(&m->pair, DIR_S2C);
     }
@@ -278,7 +300,7 @@ void meaning_done(struct meaning *m)
 
 void meaning_end(struct meaning *m, int64_t now_us, struct event_end *end)
 {
-    end->account = mask_text(m, *m->account ? m->account : m->domain);
+    end->account = mask_text(m, *known(m->account) ? m->account : known(m->domain));
     snprintf(m->mechanism, sizeof m->mechanism, "%s%s%s", m->sasl.mechanism,
              *m->bridged.mechanism ? ", bridged to " : "", m->bridged.mechanism);
     end->mechanism = mask_text(m, m->mechanism);

@@ -16,8 +16,8 @@
 #include "sm.h"
 #include "withhold.h"
 
-#define MEANING_DOMAIN_MAX 1024
-#define MEANING_USER_MAX   1024
+#define MEANING_DOMAIN_MAX  1024
+#define MEANING_ACCOUNT_MAX 2048
 
 struct meaning {
     bool redact;
@@ -31,8 +31,7 @@ struct meaning {
     struct withhold withhold[2]; /* by enum dir */
     struct buf redacted;
     uint64_t stanzas[2];
-    char domain[MEANING_DOMAIN_MAX];
-    char account[MEANING_DOMAIN_MAX + MEANING_USER_MAX]; /* bare JID, "" while unknown */
+    char *domain, *account; /* owned; NULL while unknown. A bare JID: the second */
     char mechanism[2 * SASL_MECHANISM_MAX + 16]; /* at the end: of both logins */
 };
 

@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "../decoder/buf.h"
-#include "archive_member.h"
-#include "deflater.h"
 #include "json.h"
+#include "packer.h"
 
 #define US_PER_S 1000000
 
@@ -24,6 +23,9 @@
 /* While some wait, only size completes a member, so two neighbours are longer than one full one:
  * this many cannot be reached before PENDING_TEXT is. */
 #define PENDING_MEMBERS (2 * (PENDING_TEXT / ARCHIVE_MEMBER_TEXT) + 4)
+
+/* Text that may wait for the packer; with more it is waited for. */
+#define AHEAD_TEXT (4 * ARCHIVE_MEMBER_TEXT)
 
 #define RETRY_US    US_PER_S /* between two tries to write */
 #define NAMES_TRIED 1000
@@ -41,9 +43,8 @@ struct archive {
     uint64_t file_bytes; /* whole members in the file */
     int64_t file_first_us;
 
-    struct deflater *deflater;
-    struct buf out;  /* a member as it goes to disk */
-    struct buf text; /* whole lines that are not on disk, of `member` one after another */
+    struct packer *packer; /* owned: the member that is next on disk, if one is complete */
+    struct buf text; /* whole lines behind that one's, of `member` one after another */
     struct archive_member member[PENDING_MEMBERS];
     unsigned members;
     bool open; /* the last of them is still being filled */
@@ -118,38 +119,14 @@ static int finish_file(struct archive *a)
 
 /* ---- members ---- */
 
-/* Makes `a->out` the first member. */
-static int make_member(struct archive *a)
-{
-    struct archive_member *m = &a->member[0];
-    unsigned char header[MEMBER_HEADER], trailer[MEMBER_TRAILER];
-    uint32_t crc = deflater_crc32(a->deflater, a->text.p, m->text);
-    int err;
-
-    memset(header, 0, sizeof header);
-    member_put(member_put(trailer, crc, 4), m->text, 4);
-    a->out.len = 0;
-    err = buf_add(&a->out, header, sizeof header);
-    if (!err)
-        err = deflater_add(a->deflater, &a->out, a->text.p, m->text);
-    if (!err)
-        err = buf_add(&a->out, trailer, sizeof trailer);
-    if (err)
-        return error_set(&a->failure, err, "%s: no memory to compress %u bytes", a->dir, m->text);
-    m->size = (uint32_t)a->out.len;
-    member_header(header, m);
-    memcpy(a->out.p, header, sizeof header);
-    return 0;
-}
-
-/* All of `a->out` behind the file's last whole member, or nothing of it. */
-static int write_out(struct archive *a)
+/* All of `out` behind the file's last whole member, or nothing of it. */
+static int write_out(struct archive *a, const struct buf *out)
 {
     size_t done = 0;
     ssize_t n;
 
-    while (done < a->out.len) {
-        n = pwrite(a->fd, a->out.p + done, a->out.len - done, (off_t)(a->file_bytes + done));
+    while (done < out->len) {
+        n = pwrite(a->fd, out->p + done, out->len - done, (off_t)(a->file_bytes + done));
         if (n > 0) {
             done += (size_t)n;
         } else if (n == 0 || errno != EINTR) {
@@ -163,50 +140,72 @@ static int write_out(struct archive *a)
     return 0;
 }
 
-static void shrink(struct buf *b)
+static bool complete_ones(const struct archive *a)
 {
-    if (b->len == 0 && b->cap > 4 * ARCHIVE_MEMBER_TEXT)
-        buf_free(b);
+    return a->members > (a->open ? 1 : 0);
+}
+
+static int no_memory(struct archive *a)
+{
+    return error_set(&a->failure, ERR_NOMEM, "%s: no memory to compress", a->dir);
+}
+
+static int pack_member(struct archive *a, bool now)
+{
+    if (packer_give(a->packer, &a->text, &a->member[0], now))
+        return no_memory(a);
+    a->members--;
+    memmove(a->member, a->member + 1, a->members * sizeof a->member[0]);
+    return 0;
 }
 
 static int write_member(struct archive *a)
 {
-    int err = a->fd < 0 ? open_file(a, a->member[0].first_us) : 0;
+    int err = a->fd < 0 ? open_file(a, packer_member(a->packer)->first_us) : 0;
 
     if (!err)
-        err = make_member(a);
-    if (!err)
-        err = write_out(a);
-    a->out.len = 0;
-    shrink(&a->out);
+        err = write_out(a, packer_bytes(a->packer));
     if (err)
         return err;
-    buf_drop(&a->text, a->member[0].text);
-    shrink(&a->text);
-    a->members--;
-    memmove(a->member, a->member + 1, a->members * sizeof a->member[0]);
+    packer_empty(a->packer);
     if (a->file_bytes >= a->limits.file_bytes ||
         a->now_us - a->file_first_us >= a->limits.file_age_us)
         finish_file(a);
     return 0;
 }
 
-static bool complete_ones(const struct archive *a)
+/* One step towards the disk. `*more`: another can follow at once. */
+static int step(struct archive *a, bool now, bool *more)
 {
-    return a->members > (a->open ? 1 : 0);
+    *more = true;
+    switch (packer_state(a->packer, now || a->text.len > AHEAD_TEXT)) {
+    case PACKER_EMPTY:
+        *more = complete_ones(a);
+        return *more ? pack_member(a, now) : 0;
+    case PACKER_FAILED:
+        return packer_retry(a->packer) ? no_memory(a) : 0;
+    case PACKER_PACKED:
+        return write_member(a);
+    case PACKER_WORKING:
+        break;
+    }
+    *more = false;
+    return 0;
 }
 
-/* Writes what is complete, unless a try has failed just now. The clock may have been set back. */
-static void write_complete(struct archive *a)
+/* Writes what is complete, unless a try has failed just now; `now`: without leaving any of it to the
+ * packer's thread. The clock may have been set back. */
+static void write_complete(struct archive *a, bool now)
 {
+    bool more = true;
+
     if (a->now_us < a->retry_us && a->now_us >= a->retry_us - RETRY_US)
         return;
-    while (complete_ones(a)) {
-        if (write_member(a)) {
+    while (more)
+        if (step(a, now, &more)) {
             a->retry_us = a->now_us + RETRY_US;
             return;
         }
-    }
 }
 
 /* ---- the sink ---- */
@@ -239,7 +238,7 @@ static void count_record(struct archive *a, size_t bytes, int64_t time_us)
 static int take_event(struct sink *s, const struct event *ev)
 {
     struct archive *a = archive_of(s);
-    size_t bytes, before = a->text.len;
+    size_t bytes, waiting, before = a->text.len;
     int err = json_event_write(&a->text, ev);
 
     a->now_us = ev->time_us;
@@ -254,16 +253,17 @@ static int take_event(struct sink *s, const struct event *ev)
     }
     if (a->open && a->member[a->members - 1].text + bytes > ARCHIVE_MEMBER_TEXT)
         a->open = false;
-    write_complete(a);
+    write_complete(a, false);
     before = a->text.len - bytes;
-    if (before && (a->text.len > PENDING_TEXT || a->members == PENDING_MEMBERS)) {
+    waiting = before + packer_text(a->packer);
+    if (waiting && (waiting + bytes > PENDING_TEXT || a->members == PENDING_MEMBERS)) {
         a->text.len = before;
         return lose(a, bytes, ERR_IO);
     }
     count_record(a, bytes, ev->time_us);
     if (a->fd < 0 && a->members == 1 && a->member[0].records == 1 && open_file(a, ev->time_us))
         a->retry_us = a->now_us + RETRY_US;
-    write_complete(a);
+    write_complete(a, false);
     return (int)a->sink.error.code;
 }
 
@@ -273,13 +273,13 @@ static int take_tick(struct sink *s, int64_t now_us)
     int64_t age_us;
 
     a->now_us = now_us;
-    write_complete(a);
+    write_complete(a, true);
     if (a->open && a->members == 1) {
         age_us = now_us - a->member[0].first_us;
         /* Below zero: the clock was set back, and nobody knows how old it is. */
         if (age_us >= ARCHIVE_MEMBER_AGE_US || age_us <= -ARCHIVE_MEMBER_AGE_US) {
             a->open = false;
-            write_complete(a);
+            write_complete(a, true);
         }
     }
     return (int)a->sink.error.code;
@@ -289,9 +289,8 @@ static void free_archive(struct archive *a)
 {
     if (a->dir_fd >= 0)
         close(a->dir_fd);
-    deflater_free(a->deflater);
+    packer_free(a->packer);
     buf_free(&a->text);
-    buf_free(&a->out);
     free(a->dir);
     free(a->path);
     free(a);
@@ -304,9 +303,8 @@ static int close_sink(struct sink *s)
 
     a->open = false;
     a->retry_us = 0;
-    while (complete_ones(a) && !write_member(a))
-        continue;
-    err = complete_ones(a) ? ERR_IO : 0;
+    write_complete(a, true);
+    err = complete_ones(a) || packer_state(a->packer, true) != PACKER_EMPTY ? ERR_IO : 0;
     if (finish_file(a))
         err = ERR_IO;
     if (a->sink.error.code)
@@ -374,12 +372,11 @@ struct sink *archive_open_limits(const char *dir, int worker, const struct archi
     a->limits.file_age_us =
         limits && limits->file_age_us ? limits->file_age_us : ARCHIVE_FILE_AGE_US;
     buf_init(&a->text, PENDING_TEXT + ARCHIVE_LINE_BYTES);
-    buf_init(&a->out, 2 * ARCHIVE_LINE_BYTES);
     a->dir = strdup(dir);
     a->path_size = strlen(dir) + 96;
     a->path = calloc(1, a->path_size);
-    a->deflater = deflater_new(limits && limits->zlib);
-    if (!a->deflater || !a->dir || !a->path) {
+    a->packer = packer_new(limits && limits->zlib);
+    if (!a->packer || !a->dir || !a->path) {
         error_set(e, ERR_NOMEM, "no memory for the archive");
         free_archive(a);
         return NULL;

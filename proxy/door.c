@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define HTTP "this is HTTP (WebSocket, BOSH or a browser), which is not read yet: it is relayed "  \
-             "as it is. Point an XMPP client's TCP connection here"
+#define HTTP "this is HTTP (WebSocket, BOSH or a browser), which is not read yet. Point an XMPP "      \
+             "client's TCP connection here"
 
 static const struct {
     const char *bytes, *sentence;
@@ -16,7 +16,7 @@ static const struct {
 };
 
 const char door_server_stream[] =
-    "this is a server-to-server stream, which is not read yet: it is relayed, and labelled as if a "
+    "this is a server-to-server stream, which is not read yet: it is treated and labelled as if a "
     "client sent it. Point clients here, not servers";
 
 const char *door_unread(const char *p, size_t n)

@@ -8,8 +8,8 @@
 
 #include "../decoder/buf.h"
 
-/* A sentence that says what it is and that it is not read, or NULL: it may well be a stream.
- * Borrowed for ever. */
+/* A sentence that says what it is and that it is not read, or NULL: it may well be a stream. What
+ * becomes of it is not told: TLS of ours and the gate decide that. Borrowed for ever. */
 const char *door_unread(const char *p, size_t n);
 
 extern const char door_server_stream[]; /* the same, of a server-to-server stream */

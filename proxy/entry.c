@@ -76,6 +76,17 @@ static void hold(struct session *s, const char *p, size_t n)
 
 /* ---- the client's first bytes ---- */
 
+/* Its first words, in clear or behind its direct TLS, may be those of no client. */
+static void look(struct session *s, const char *p, size_t n)
+{
+    const char *unread = s->entry.seen ? NULL : door_unread(p, n);
+
+    s->entry.seen = true;
+    if (unread)
+        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase",
+                                  s->entry.direct ? "negotiation-in-tls" : "connect"), "%s", unread);
+}
+
 static void read_hello(struct session *s)
 {
     struct entry *en = &s->entry;
@@ -96,6 +107,7 @@ bool entry_first(struct session *s, const char *p, size_t n)
     en->direct |= n && *p == TLS_HANDSHAKE;
     if (!en->direct) {
         en->step = ENTRY_DIALLING;
+        look(s, p, n);
         return true;
     }
     hold(s, p, n);
@@ -131,10 +143,10 @@ bool entry_known(struct session *s)
         session_wait(s, WAIT_CLIENT_TLS, handshake_ms(s));
     if (en->step != ENTRY_DIALLING)
         return false;
-    if (en->server)
+    if (en->server && !en->seen)
         message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
                 door_server_stream);
-    en->server = false;
+    en->seen |= en->server;
     return true;
 }
 
@@ -406,8 +418,11 @@ bool entry_data(struct session *s, enum dir dir, const char *p, size_t n)
 {
     struct entry *en = &s->entry;
 
-    if (en->step == ENTRY_OVER)
+    if (en->step == ENTRY_OVER) {
+        if (dir == DIR_C2S)
+            look(s, p, n);
         return false;
+    }
     if (dir == DIR_S2C && en->step == ENTRY_SERVER_OPENING)
         feed(s, SIDE_SERVER, p, n);
     else if (dir == DIR_C2S && en->step == ENTRY_CLIENT_OPENING)

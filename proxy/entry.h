@@ -36,6 +36,7 @@ struct entry {
     bool direct;            /* the client's TLS begins with its first byte */
     enum hello_state hello; /* what its first bytes are, then */
     bool server;            /* it is a server: to be said */
+    bool seen;              /* its first words were looked at, or it was said what it is */
     bool server_secured;
     struct buf held;        /* the client's TLS, until it is its turn */
     struct opening opening; /* in its steps */
@@ -50,7 +51,7 @@ void entry_init(struct entry *en);
 void entry_free(struct entry *en);
 
 /* The client's bytes while its first ones are not understood. True: a stream begins, they are the
- * gate's. Says and records nothing yet. */
+ * gate's. Records nothing yet. */
 bool entry_first(struct session *s, const char *p, size_t n);
 /* It is understood which client it is, and the server may be dialled. Until then it has the time of
  * a handshake. */

@@ -8,7 +8,6 @@
 
 #include "../logs/message.h"
 #include "bridging.h"
-#include "door.h"
 #include "listen.h"
 #include "proxy_protocol.h"
 #include "reach.h"
@@ -264,18 +263,6 @@ static bool record_begin(struct session *s, const char *p, size_t n)
     return true;
 }
 
-static bool begin(struct session *s, const char *p, size_t n)
-{
-    const char *unread = door_unread(p, n);
-
-    if (!record_begin(s, p, n))
-        return false;
-    if (unread)
-        message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "connect"), "%s",
-                unread);
-    return true;
-}
-
 /* ---- what the legs say ---- */
 
 static void on_secured(void *arg, struct leg *l)
@@ -334,7 +321,7 @@ static void on_data(void *arg, struct leg *l, const char *p, size_t n)
     struct session *s = arg;
 
     limits_heard(s);
-    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !begin(s, p, n))))
+    if (s->closing || (!s->tap && (!arrived(s, &p, &n, false) || !record_begin(s, p, n))))
         return;
     take_in(s, dir_from(side_of(s, l)), p, n);
     reach_server(s);
@@ -350,7 +337,7 @@ static void on_eof(void *arg, struct leg *l)
     struct error e;
 
     s->eof[side] = true;
-    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && begin(s, rest, n)) {
+    if (!s->closing && !s->tap && arrived(s, &rest, &n, true) && record_begin(s, rest, n)) {
         take_in(s, DIR_C2S, rest, n);
         reach_server(s);
     }

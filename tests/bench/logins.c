@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static struct {
-    unsigned begun, done, failed, active;
+    unsigned begun, done, failed, unclean, active; // `unclean`: done, but not closed in order
     int64_t until_us, limit_us;
     unsigned count;
     const char *failure;
@@ -36,16 +36,17 @@ static void begin(struct client *client)
 
 static void sweep(struct client *client)
 {
-    if (client->state == CLIENT_CLOSED) {
-        run.times_us[run.done++] = (uint32_t)(client->bound_us - client->began_us);
-    } else if (client->state == CLIENT_FAILED) {
-        run.failed++;
-        run.failure = client->failure;
-    } else if (client->conn && now_us() - client->began_us > run.limit_us) {
-        run.failed++;
-        run.failure = client->state == CLIENT_LOGIN ? "login stalls" : "close stalls";
-    } else {
+    bool late = client->conn && now_us() - client->began_us > run.limit_us;
+
+    if (client->state != CLIENT_CLOSED && client->state != CLIENT_FAILED && !late)
         return;
+    if (client->state != CLIENT_CLOSED)
+        run.failure = client->failure ? client->failure : client->bound_us ? "close stalls" : "login stalls";
+    if (client->bound_us) {
+        run.times_us[run.done++] = (uint32_t)(client->bound_us - client->began_us);
+        run.unclean += client->state != CLIENT_CLOSED;
+    } else {
+        run.failed++;
     }
     run.active--;
     client_free(client);
@@ -63,8 +64,8 @@ static int by_value(const void *a, const void *b)
 static void report(int64_t took_us)
 {
     qsort(run.times_us, run.done, sizeof *run.times_us, by_value);
-    printf("ok=%u failed=%u seconds=%.4f rate=%.1f p50_ms=%.2f max_ms=%.2f failure=%s\n", run.done,
-           run.failed, (double)took_us / 1e6, run.done / ((double)took_us / 1e6),
+    printf("ok=%u failed=%u unclean=%u seconds=%.4f rate=%.1f p50_ms=%.2f max_ms=%.2f failure=%s\n", run.done,
+           run.failed, run.unclean, (double)took_us / 1e6, run.done / ((double)took_us / 1e6),
            run.done ? run.times_us[run.done / 2] / 1e3 : 0.0,
            run.done ? run.times_us[run.done - 1] / 1e3 : 0.0, run.failure ? run.failure : "none");
 }

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -27,37 +27,6 @@
 #define V2       SIG "\x21\x11\0\x0c" V4
 #define V2_TLV   SIG "\x21\x11\0\x14" V4 "\x02\0\x05" "a.b.c"
 #define V1_6     "PROXY TCP6 2001:db8::1 2001:db8::2 40000 5222\r\n"
-
-struct pair {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    int listener, port;
-};
-
-static void pair_end(void *arg)
-{
-    struct pair *p = arg;
-    peer_close(&p->client);
-    peer_close(&p->server);
-    SSL_CTX_free(p->client_ctx);
-    SSL_CTX_free(p->server_ctx);
-    close(p->listener);
-    free(p);
-}
-
-static struct pair *pair_start(struct box *b)
-{
-    struct pair *p = calloc(1, sizeof(*p));
-    assert_non_null(p);
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
-    p->listener = peer_listen(&p->port);
-    box_at_end(b, pair_end, p);
-    assert_true(p->listener >= 0);
-    p->client_ctx = pki_client(box_ca_pem(b), 0);
-    p->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
-    return p;
-}
 
 /* ---- headers of load balancers ---- */
 
@@ -140,22 +109,20 @@ static void test_passed(void **state)
 {
     struct box *b = *state;
     const struct passed *row = b->row;
-    struct pair *p = pair_start(b);
+    struct pair p;
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
     struct records r;
     struct bytes got = {0};
-    struct run *proxy = run_proxy(b, p->port, "--secrets", "keep", "--server-tls",
+    struct run *proxy = run_proxy(b, p.port, "--secrets", "keep", "--server-tls",
                                   row->direct ? "direct" : "auto", "--accept-proxy-protocol",
                                   "127.0.0.0/8", row->send, NULL);
     now_passed = row;
-    p->client.write_max = row->n % 2; /* some byte by byte */
-    PEER_OK(&p->client, peer_connect(&p->client, proxy->port));
-    const struct login_end client = {&p->client, client_behind_header, p->client_ctx};
-    const struct login_end server = {&p->server, server_behind_header, p->server_ctx};
-    if (login_pair(&client, &server, p->listener) != 0)
-        fail_msg("client: %s; server: %s", p->client.error, p->server.error);
+    p.client.write_max = row->n % 2; /* some byte by byte */
+    pair_play(&p, proxy->port, client_behind_header, server_behind_header);
     if (row->client)
         run_says(proxy, box_text(b, "client=%s via=127.0.0.1:", row->client));
     run_stop(proxy);
+    pair_free(&p);
     records_load(&r, b, b->archive);
     const char *begin = records_find(&r, "session");
     assert_non_null(begin);
@@ -172,18 +139,18 @@ static void test_passed(void **state)
 static void test_send_own(void **state)
 {
     struct box *b = *state;
-    struct pair *p = pair_start(b);
-    struct run *proxy = run_proxy(b, p->port, "--send-proxy-protocol=v1", NULL);
-    PEER_OK(&p->client, peer_connect(&p->client, proxy->port));
+    struct pair p;
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
+    struct run *proxy = run_proxy(b, p.port, "--send-proxy-protocol=v1", NULL);
+    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
     struct sockaddr_in a = {0};
     socklen_t len = sizeof(a);
-    assert_int_equal(getsockname(p->client.fd, (struct sockaddr *)&a, &len), 0);
-    PEER_OK(&p->client, peer_sends(&p->client, STREAM_HEADER));
-    PEER_OK(&p->server, peer_accept(&p->server, p->listener));
-    PEER_OK(&p->server, peer_expects(&p->server, box_text(b, "PROXY TCP4 127.0.0.1 127.0.0.1 %u "
-                                                          "%d\r\n" STREAM_HEADER,
-                                                          ntohs(a.sin_port), proxy->port)));
+    assert_int_equal(getsockname(p.client.fd, (struct sockaddr *)&a, &len), 0);
+    pair_meet(&p, STREAM_HEADER,
+              box_text(b, "PROXY TCP4 127.0.0.1 127.0.0.1 %u %d\r\n" STREAM_HEADER,
+                       ntohs(a.sin_port), proxy->port));
     run_stop(proxy);
+    pair_free(&p);
     box_done(b);
 }
 
@@ -224,22 +191,24 @@ static void test_refused(void **state)
 {
     struct box *b = *state;
     const struct refused *row = b->row;
-    struct pair *p = pair_start(b);
+    struct pair p;
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
     struct records r;
-    struct run *proxy = run_proxy(b, p->port, "--handshake-timeout", "1",
+    struct run *proxy = run_proxy(b, p.port, "--handshake-timeout", "1",
                                   row->from ? "--accept-proxy-protocol" : NULL, row->from, NULL);
-    PEER_OK(&p->client, peer_connect(&p->client, proxy->port));
-    PEER_OK(&p->client, peer_send(&p->client, row->bytes, row->n));
+    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+    PEER_OK(&p.client, peer_send(&p.client, row->bytes, row->n));
     if (row->end)
-        PEER_OK(&p->client, peer_shutdown(&p->client));
-    PEER_OK(&p->client, peer_expect_end(&p->client)); /* not a byte */
+        PEER_OK(&p.client, peer_shutdown(&p.client));
+    PEER_OK(&p.client, peer_expect_end(&p.client)); /* not a byte */
     run_says(proxy, row->says);
     run_says(proxy, row->cure);
     run_says(proxy, "reason=proxy-header");
-    p->server.timeout_ms = 100;
-    assert_int_equal(peer_accept(&p->server, p->listener), -1); /* nobody was dialled */
-    peer_close(&p->client);
+    p.server.timeout_ms = 100;
+    assert_int_equal(peer_accept(&p.server, p.listener), -1); /* nobody was dialled */
+    peer_close(&p.client);
     run_stop(proxy);
+    pair_free(&p);
     records_load(&r, b, b->archive);
     assert_int_equal(records_check(&r), 1);
     assert_true(record_is(records_find(&r, "end"), "reason", "proxy-header"));
@@ -252,23 +221,24 @@ static void test_lookalike(void **state)
 {
     static const char *const begins[] = {"PROX", "\r\n\r\n"};
     struct box *b = *state;
-    struct pair *p = pair_start(b);
-    struct run *proxy = run_proxy(b, p->port, "--accept-proxy-protocol", "192.0.2.1", NULL);
+    struct pair p;
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
+    struct run *proxy = run_proxy(b, p.port, "--accept-proxy-protocol", "192.0.2.1", NULL);
     for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
-        PEER_OK(&p->client, peer_connect(&p->client, proxy->port));
-        PEER_OK(&p->client, peer_sends(&p->client, begins[i]));
+        PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+        PEER_OK(&p.client, peer_sends(&p.client, begins[i]));
         if (i == 0)
-            PEER_OK(&p->client, peer_shutdown(&p->client));
+            PEER_OK(&p.client, peer_shutdown(&p.client));
         else
-            PEER_OK(&p->client, peer_sends(&p->client, STREAM_HEADER));
-        PEER_OK(&p->server, peer_accept(&p->server, p->listener));
-        PEER_OK(&p->server, peer_expects(&p->server, begins[i]));
+            PEER_OK(&p.client, peer_sends(&p.client, STREAM_HEADER));
+        PEER_OK(&p.server, peer_accept(&p.server, p.listener));
+        PEER_OK(&p.server, peer_expects(&p.server, begins[i]));
         if (i == 1)
-            PEER_OK(&p->server, peer_expects(&p->server, STREAM_HEADER));
-        peer_close(&p->client);
-        peer_close(&p->server);
+            PEER_OK(&p.server, peer_expects(&p.server, STREAM_HEADER));
+        pair_again(&p);
     }
     run_stop(proxy);
+    pair_free(&p);
     box_done(b);
 }
 
@@ -280,17 +250,19 @@ static void test_health_checks(void **state)
         size_t n;
     } checks[] = {{BYTES("")}, {BYTES(SIG "\x20\0\0\0")}, {BYTES(V1)}};
     struct box *b = *state;
-    struct pair *p = pair_start(b);
+    struct pair p;
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
     const char *file;
-    struct run *proxy = run_proxy(b, p->port, "--accept-proxy-protocol", "127.0.0.1", NULL);
+    struct run *proxy = run_proxy(b, p.port, "--accept-proxy-protocol", "127.0.0.1", NULL);
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-        PEER_OK(&p->client, peer_connect(&p->client, proxy->port));
-        PEER_OK(&p->client, peer_send(&p->client, checks[i].bytes, checks[i].n));
-        PEER_OK(&p->client, peer_shutdown(&p->client));
-        PEER_OK(&p->client, peer_expect_end(&p->client));
-        peer_close(&p->client);
+        PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+        PEER_OK(&p.client, peer_send(&p.client, checks[i].bytes, checks[i].n));
+        PEER_OK(&p.client, peer_shutdown(&p.client));
+        PEER_OK(&p.client, peer_expect_end(&p.client));
+        peer_close(&p.client);
     }
     run_stop(proxy);
+    pair_free(&p);
     assert_true(bytes_has(&proxy->err.text, "3 connections came without a byte"));
     assert_int_equal(records_files(b, b->archive, &file, 1), 0);
     box_done(b);

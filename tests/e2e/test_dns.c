@@ -63,6 +63,13 @@ static const struct row rows[] = {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
+static void knock(struct peer *client, struct run *proxy, const char *stream)
+{
+    peer_init(client, "client");
+    PEER_OK(client, peer_connect(client, proxy->port));
+    PEER_OK(client, peer_sends(client, stream));
+}
+
 static void test_dialled(void **state)
 {
     struct box *b = *state;
@@ -78,10 +85,8 @@ static void test_dialled(void **state)
         skip();
     }
     struct run *proxy = net_proxy(b, &n, "x.test");
-    peer_init(&client, "client");
+    knock(&client, proxy, STREAM_HEADER);
     peer_init(&server, "server");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
     int got = net_accept(&server, &n);
     if (row->server == 1 && got == 0) { /* the one that is to be given up */
         peer_close(&server);
@@ -114,10 +119,8 @@ static void test_weights(void **state)
     for (int i = 0; i < WEIGHT_RUNS; i++) {
         struct peer client, server;
 
-        peer_init(&client, "client");
+        knock(&client, proxy, STREAM_HEADER);
         peer_init(&server, "server");
-        PEER_OK(&client, peer_connect(&client, proxy->port));
-        PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
         count[net_accept(&server, &n)]++;
         PEER_OK(&server, peer_expects(&server, STREAM_HEADER));
         peer_close(&client);
@@ -132,6 +135,20 @@ static void test_weights(void **state)
 }
 
 /* ---- nobody ---- */
+
+/* A client that no server answers gets this, and the end. */
+static void is_told(struct run *proxy, const char *stream, const char *condition)
+{
+    struct peer client;
+    struct bytes got = {0};
+
+    knock(&client, proxy, stream);
+    PEER_OK(&client, peer_rest(&client, &got));
+    if (!bytes_has(&got, condition))
+        fail_msg("the client got: %s", got.p);
+    peer_close(&client);
+    bytes_free(&got);
+}
 
 struct refusal {
     const char *name, *zone; /* NULL: a resolver that is silent */
@@ -156,28 +173,19 @@ static void test_refused(void **state)
     struct box *b = *state;
     const struct refusal *row = b->row;
     struct net n;
-    struct peer client;
-    struct bytes got = {0};
     int silent = -1;
 
     net_start(b, &n, row->zone);
     if (!row->zone)
         silent = net_bound(AF_INET, SOCK_DGRAM, &n.dns_port);
     struct run *proxy = net_proxy(b, &n, "x.test");
-    peer_init(&client, "client");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
-    PEER_OK(&client, peer_rest(&client, &got));
-    if (!bytes_has(&got, "<remote-connection-failed "))
-        fail_msg("the client got: %s", got.p);
+    is_told(proxy, STREAM_HEADER, "<remote-connection-failed ");
     run_says(proxy, row->says);
     run_says(proxy, "reason=unreachable");
-    peer_close(&client);
     run_stop(proxy);
     if (silent >= 0)
         close(silent);
     net_stop(&n);
-    bytes_free(&got);
     box_done(b);
 }
 
@@ -192,9 +200,7 @@ static void test_stop_while_asking(void **state)
     int silent = net_bound(AF_INET, SOCK_DGRAM, &n.dns_port);
     struct pollfd asked = {.fd = silent, .events = POLLIN};
     struct run *proxy = net_proxy(b, &n, "x.test");
-    peer_init(&client, "client");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
+    knock(&client, proxy, STREAM_HEADER);
     assert_int_equal(poll(&asked, 1, PEER_TIMEOUT_MS), 1);
     peer_abort(&client);
     run_stop(proxy);
@@ -238,23 +244,14 @@ static void test_no_domain(void **state)
 {
     struct box *b = *state;
     struct net n;
-    struct peer client;
-    struct bytes got = {0};
 
     net_start(b, &n, "");
     struct run *proxy = net_proxy(b, &n, NULL);
-    peer_init(&client, "client");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    PEER_OK(&client, peer_sends(&client, "<stream:stream version='1.0' xmlns='jabber:client' "
-                                "xmlns:stream='http://etherx.jabber.org/streams'>"));
-    PEER_OK(&client, peer_rest(&client, &got));
-    if (!bytes_has(&got, "<improper-addressing "))
-        fail_msg("the client got: %s", got.p);
+    is_told(proxy, "<stream:stream version='1.0' xmlns='jabber:client' "
+                   "xmlns:stream='http://etherx.jabber.org/streams'>", "<improper-addressing ");
     run_says(proxy, "named no domain");
-    peer_close(&client);
     run_stop(proxy);
     net_stop(&n);
-    bytes_free(&got);
     box_done(b);
 }
 
@@ -263,8 +260,6 @@ static void test_loop(void **state)
 {
     struct box *b = *state;
     struct net n;
-    struct peer client;
-    struct bytes got = {0};
 
     net_start(b, &n, "");
     int port = net_free_port();
@@ -274,16 +269,11 @@ static void test_loop(void **state)
                                 box_text(b, "tcp://localhost:%d", port), NULL};
     struct run *proxy = run_start(b, argv, -1);
     run_listening(proxy);
-    peer_init(&client, "client");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    PEER_OK(&client, peer_sends(&client, STREAM_HEADER));
-    PEER_OK(&client, peer_rest(&client, &got));
+    is_told(proxy, STREAM_HEADER, "<remote-connection-failed ");
     run_says(proxy, "reason=loop");
     run_says(proxy, "a loop to xmpptap itself; give another UPSTREAM");
-    peer_close(&client);
     run_stop(proxy);
     net_stop(&n);
-    bytes_free(&got);
     box_done(b);
 }
 

@@ -6,9 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -69,8 +68,7 @@ static void play(const struct row *row, struct peer *client, struct peer *server
         struct peer *from = row->step[i].says == CLIENT ? client : server;
         struct peer *to = from == client ? server : client;
 
-        PEER_OK(from, peer_sends(from, row->step[i].what));
-        PEER_OK(to, peer_expects(to, row->step[i].what));
+        pair_says(from, to, row->step[i].what);
     }
 }
 
@@ -114,21 +112,17 @@ static void test_verdict(void **state)
 {
     struct box *b = *state;
     const struct row *row = b->row;
-    struct peer client, server;
-    int port, listener = peer_listen(&port);
-    struct run *proxy = run_proxy(b, port, "--labels", "en", NULL);
+    struct pair p;
+    pair_init(&p);
+    struct run *proxy = run_proxy(b, p.port, "--labels", "en", NULL);
 
-    peer_init(&client, "client");
-    peer_init(&server, "server");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    PEER_OK(&client, peer_sends(&client, row->step[0].what));
-    PEER_OK(&server, peer_accept(&server, listener));
-    PEER_OK(&server, peer_expects(&server, row->step[0].what));
-    play(row, &client, &server);
-    end(row, &client, &server);
+    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+    pair_meet(&p, row->step[0].what, row->step[0].what);
+    play(row, &p.client, &p.server);
+    end(row, &p.client, &p.server);
     run_says(proxy, box_text(b, "verdict=%s", row->verdict));
     run_stop(proxy);
-    close(listener);
+    pair_free(&p);
 
     assert_in(&proxy->out.text, box_text(b, "\n#-- verdict %s: ", row->verdict), "the transcript");
     assert_record(b, row);
@@ -149,26 +143,18 @@ static void test_verdict(void **state)
 static void test_well(void **state)
 {
     struct box *b = *state;
-    struct peer client, server;
-    int port, listener = peer_listen(&port);
-    struct run *proxy = run_proxy(b, port, NULL);
-    const struct login_end c = {&client, login_client, NULL};
-    const struct login_end s = {&server, login_server, NULL};
+    struct pair p;
+    pair_init(&p);
+    struct run *proxy = run_proxy(b, p.port, NULL);
 
-    peer_init(&client, "client");
-    peer_init(&server, "server");
-    PEER_OK(&client, peer_connect(&client, proxy->port));
-    assert_int_equal(login_pair(&c, &s, listener), 0);
-    PEER_OK(&client, peer_sends(&client, STREAM_CLOSE));
-    PEER_OK(&server, peer_expects(&server, STREAM_CLOSE));
-    PEER_OK(&server, peer_sends(&server, STREAM_CLOSE));
-    PEER_OK(&client, peer_expects(&client, STREAM_CLOSE));
-    peer_close(&client);
-    PEER_OK(&server, peer_expect_end(&server));
-    peer_close(&server);
+    pair_login(&p, proxy->port);
+    pair_leave(&p);
+    peer_close(&p.client);
+    PEER_OK(&p.server, peer_expect_end(&p.server));
+    peer_close(&p.server);
     run_says(proxy, "verdict=login");
     run_stop(proxy);
-    close(listener);
+    pair_free(&p);
     assert_false(bytes_has(&proxy->out.text, "#--"));
     struct run *list = run_program(b, "list", "--json", "-d", b->archive, NULL);
     assert_in(&list->out.text, "\"verdict\":\"login\",\"ok\":true", "list --json");

@@ -7,9 +7,8 @@
 #include <cmocka.h>
 
 #include <string.h>
-#include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -63,48 +62,36 @@ static const struct row {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-struct pair {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    const char *cert, *key; /* the server's */
-    int listener, port;
+struct identity {
+    const char *cert, *key;
 };
 
-static void pair_init(struct pair *p, struct box *b)
+static struct identity identity(struct box *b, const char *name)
 {
-    p->cert = box_text(b, "%s/server.pem", b->root);
-    p->key = box_text(b, "%s/server.key", b->root);
-    pki_save_identity(&b->pki, DOMAIN, p->cert, p->key);
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
-    p->client_ctx = pki_client(NULL, 0);
-    p->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
-    assert_int_equal(SSL_CTX_use_certificate_chain_file(p->server_ctx, p->cert), 1);
-    assert_int_equal(SSL_CTX_use_PrivateKey_file(p->server_ctx, p->key, SSL_FILETYPE_PEM), 1);
-    p->listener = peer_listen(&p->port);
-    assert_true(p->listener >= 0);
+    const struct identity i = {box_text(b, "%s/%s.pem", b->root, name),
+                               box_text(b, "%s/%s.key", b->root, name)};
+    pki_save_identity(&b->pki, DOMAIN, i.cert, i.key);
+    return i;
 }
 
-static void pair_free(struct pair *p)
+/* The server has its own. */
+static struct identity begin(struct pair *p, struct box *b)
 {
-    peer_close(&p->client);
-    peer_close(&p->server);
-    SSL_CTX_free(p->client_ctx);
-    SSL_CTX_free(p->server_ctx);
-    close(p->listener);
+    const struct identity own = identity(b, "server");
+    pair_init_tls(p, b, NULL, LEAF_GOOD, 0);
+    assert_int_equal(SSL_CTX_use_certificate_chain_file(p->server_ctx, own.cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey_file(p->server_ctx, own.key, SSL_FILETYPE_PEM), 1);
+    return own;
 }
 
-static struct run *start(struct box *b, const struct row *row, struct pair *p)
+static struct run *start(struct box *b, const struct row *row, const struct pair *p,
+                         struct identity shown)
 {
-    const char *cert = p->cert, *key = p->key;
     if (row->shown == FORGED)
         return run_proxy(b, p->port, row->option, row->choice, NULL);
-    if (row->shown == ANOTHER) {
-        cert = box_text(b, "%s/other.pem", b->root);
-        key = box_text(b, "%s/other.key", b->root);
-        pki_save_identity(&b->pki, DOMAIN, cert, key);
-    }
-    return run_proxy(b, p->port, "--server-cert", cert, "--server-key", key, NULL);
+    if (row->shown == ANOTHER)
+        shown = identity(b, "other");
+    return run_proxy(b, p->port, "--server-cert", shown.cert, "--server-key", shown.key, NULL);
 }
 
 /* One sends, the other gets exactly `got`. */
@@ -116,12 +103,12 @@ static void say(struct peer *from, struct peer *to, const char *sent, const char
 
 static void from_client(struct pair *p, const char *bytes)
 {
-    say(&p->client, &p->server, bytes, bytes);
+    pair_says(&p->client, &p->server, bytes);
 }
 
 static void from_server(struct pair *p, const char *bytes)
 {
-    say(&p->server, &p->client, bytes, bytes);
+    pair_says(&p->server, &p->client, bytes);
 }
 
 static void secure(struct pair *p)
@@ -147,8 +134,7 @@ static void log_in(struct pair *p, const struct row *row)
     from_client(p, STREAM_HEADER);
     from_server(p, SERVER_HEADER);
     say(&p->server, &p->client, row->after, row->after_sent);
-    from_client(p, STREAM_CLOSE);
-    from_server(p, STREAM_CLOSE);
+    pair_leave(p);
 }
 
 /* What the server sent stands there as it came, and beside it what went on instead, and why. */
@@ -182,12 +168,10 @@ static void test_row(void **state)
     const struct row *row = b->row;
     struct pair p;
     pki_save_ca(&b->pki, b->upstream_ca);
-    pair_init(&p, b);
-    struct run *proxy = start(b, row, &p);
+    const struct identity own = begin(&p, b);
+    struct run *proxy = start(b, row, &p, own);
     PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
-    PEER_OK(&p.client, peer_sends(&p.client, " ")); /* makes the proxy dial */
-    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
-    PEER_OK(&p.server, peer_expects(&p.server, " "));
+    pair_meet(&p, " ", " "); /* makes the proxy dial */
     log_in(&p, row);
     run_stop(proxy);
     pair_free(&p);
@@ -213,14 +197,11 @@ static void test_refused(void **state)
     struct bytes got = {0};
 
     pki_save_ca(&b->pki, b->upstream_ca);
-    pair_init(&p, b);
+    begin(&p, b);
     struct run *proxy = run_proxy(b, p.port, "--channel-binding", "bridge", NULL);
     PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
-    PEER_OK(&p.client, peer_sends(&p.client, STREAM_HEADER));
-    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
-    PEER_OK(&p.server, peer_expects(&p.server, STREAM_HEADER));
-    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER));
-    PEER_OK(&p.client, peer_expects(&p.client, SERVER_HEADER));
+    pair_meet(&p, STREAM_HEADER, STREAM_HEADER);
+    from_server(&p, SERVER_HEADER);
     PEER_OK(&p.client, peer_sends(&p.client, r->says));
     PEER_OK(&p.client, peer_rest(&p.client, &got));
     bytes_add(&got, "", 1);

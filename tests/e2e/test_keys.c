@@ -12,47 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
 #define ALICE "alice@" DOMAIN
 #define BOB   "bob@" DOMAIN
-
-struct pair {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    int listener, port;
-};
-
-/* `pem`: whom the client trusts. */
-static void pair_init(struct pair *p, struct box *b, const char *pem, int version)
-{
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
-    p->client_ctx = pki_client(pem, version);
-    p->server_ctx = pki_server(&b->pki, LEAF_GOOD, version);
-    p->listener = peer_listen(&p->port);
-    assert_true(p->listener >= 0);
-}
-
-static void pair_free(struct pair *p)
-{
-    peer_close(&p->client);
-    peer_close(&p->server);
-    SSL_CTX_free(p->client_ctx);
-    SSL_CTX_free(p->server_ctx);
-    close(p->listener);
-}
-
-static void pair_login(struct pair *p, int proxy_port)
-{
-    const struct login_end client = {&p->client, login_client, p->client_ctx};
-    const struct login_end server = {&p->server, login_server, p->server_ctx};
-    PEER_OK(&p->client, peer_connect(&p->client, proxy_port));
-    if (login_pair(&client, &server, p->listener) != 0)
-        fail_msg("client: %s; server: %s", p->client.error, p->server.error);
-}
 
 static const char *upstream_pem(struct box *b)
 {
@@ -100,7 +65,7 @@ static void test_keylog(void **state)
     logged.len = 0;
     for (size_t i = 0; i < 2; i++) { /* the second run appends */
         struct pair p;
-        pair_init(&p, b, box_ca_pem(b), versions[i]);
+        pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, versions[i]);
         SSL_CTX_set_keylog_callback(p.client_ctx, log_line);
         SSL_CTX_set_keylog_callback(p.server_ctx, log_line);
         struct run *proxy = run_proxy(b, p.port, "--keylog", path, NULL);
@@ -134,14 +99,11 @@ static void test_keylog_stuck(void **state)
     fcntl(fd, F_SETPIPE_SZ, 4096);
     struct run *proxy = NULL;
     struct pair p;
-    pair_init(&p, b, box_ca_pem(b), TLS1_3_VERSION);
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, TLS1_3_VERSION);
     proxy = run_proxy(b, p.port, "--keylog", path, "--no-archive", "-q", NULL);
     for (int i = 0; i < 20; i++) { /* some 2 KiB each */
         pair_login(&p, proxy->port);
-        peer_close(&p.client);
-        peer_close(&p.server);
-        peer_init(&p.client, "client");
-        peer_init(&p.server, "server");
+        pair_again(&p);
     }
     run_stop(proxy);
     pair_free(&p);
@@ -160,7 +122,7 @@ static void test_server_certificate(void **state)
     struct pair p;
     struct stat st;
     pki_save_identity(&b->pki, DOMAIN, cert, key);
-    pair_init(&p, b, upstream_pem(b), 0);
+    pair_init_tls(&p, b, upstream_pem(b), LEAF_GOOD, 0);
     assert_int_equal(SSL_CTX_use_certificate_chain_file(p.server_ctx, cert), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey_file(p.server_ctx, key, SSL_FILETYPE_PEM), 1);
     struct run *proxy =
@@ -184,7 +146,7 @@ static void test_server_certificate_of_another_name(void **state)
     const char *key = box_text(b, "%s/other.key", b->root);
     struct pair p;
     pki_save_identity(&b->pki, "other.example", cert, key);
-    pair_init(&p, b, NULL, 0);
+    pair_init_tls(&p, b, NULL, LEAF_GOOD, 0);
     struct run *proxy = run_proxy(b, p.port, "--server-cert", cert, "--server-key", key, NULL);
     pair_login(&p, proxy->port);
     run_says(proxy, "does not name \\\"" DOMAIN);
@@ -268,7 +230,7 @@ static void test_client_certificate(void **state)
         key[i] = box_text(b, "%s/client%d.key", b->root, i);
         pki_save_identity(&b->pki, i ? BOB : ALICE, cert[i], key[i]);
     }
-    pair_init(&p, b, box_ca_pem(b), row->version);
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, row->version);
     names_heard = -1;
     SSL_CTX_set_cert_cb(p.client_ctx, on_asked, NULL);
     if (row->has)

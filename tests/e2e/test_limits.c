@@ -7,50 +7,18 @@
 
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
 #define LIMIT_MS 1000 /* of the time-outs here */
 
-struct pair {
-    struct peer client, server;
-    int listener, port;
-};
-
-static void pair_init(struct pair *p)
-{
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
-    p->listener = peer_listen(&p->port);
-    assert_true(p->listener >= 0);
-}
-
-static void pair_play(struct pair *p, int proxy_port, login_part *client, login_part *server)
-{
-    const struct login_end c = {&p->client, client, NULL};
-    const struct login_end s = {&p->server, server, NULL};
-    PEER_OK(&p->client, peer_connect(&p->client, proxy_port));
-    if (login_pair(&c, &s, p->listener) != 0)
-        fail_msg("client: %s; server: %s", p->client.error, p->server.error);
-}
-
-static void pair_free(struct pair *p)
-{
-    peer_close(&p->client);
-    peer_close(&p->server);
-    close(p->listener);
-}
-
 /* One word there, and back. */
 static void assert_passes(struct pair *p, const char *text)
 {
-    PEER_OK(&p->client, peer_sends(&p->client, text));
-    PEER_OK(&p->server, peer_expects(&p->server, text));
-    PEER_OK(&p->server, peer_sends(&p->server, text));
-    PEER_OK(&p->client, peer_expects(&p->client, text));
+    pair_says(&p->client, &p->server, text);
+    pair_says(&p->server, &p->client, text);
 }
 
 /* The only session's `end`. */
@@ -117,7 +85,7 @@ static void test_logged_in(void **state)
     struct pair p;
     pair_init(&p);
     struct run *proxy = run_proxy(b, p.port, "--negotiation-timeout", "1", NULL);
-    pair_play(&p, proxy->port, login_client, login_server);
+    pair_login(&p, proxy->port);
     PEER_OK(&p.client, peer_quiet(&p.client, 2 * LIMIT_MS));
     assert_passes(&p, "<presence/>");
     run_stop(proxy);
@@ -158,9 +126,7 @@ static void test_gate_aside(void **state)
     pair_init(&p);
     struct run *proxy = run_proxy(b, p.port, "--negotiation-timeout", "1", NULL);
     PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
-    PEER_OK(&p.client, peer_sends(&p.client, "no XMPP"));
-    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
-    PEER_OK(&p.server, peer_expects(&p.server, "no XMPP"));
+    pair_meet(&p, "no XMPP", "no XMPP");
     PEER_OK(&p.client, peer_quiet(&p.client, 2 * LIMIT_MS));
     assert_passes(&p, "still none");
     run_stop(proxy);
@@ -175,7 +141,7 @@ static void test_idle(void **state)
     pair_init(&p);
     struct run *proxy = run_proxy(b, p.port, "--idle-timeout", "1", NULL);
     int64_t began = now_ms();
-    pair_play(&p, proxy->port, login_client, login_server);
+    pair_login(&p, proxy->port);
     while (now_ms() - began < 3 * LIMIT_MS) { /* not while somebody speaks */
         assert_passes(&p, " ");
         PEER_OK(&p.client, peer_quiet(&p.client, LIMIT_MS / 4));
@@ -195,7 +161,7 @@ static void test_close(void **state)
     struct bytes rest = {0};
     pair_init(&p);
     struct run *proxy = run_proxy(b, p.port, "--close-timeout", "1", NULL);
-    pair_play(&p, proxy->port, login_client, login_server);
+    pair_login(&p, proxy->port);
     int64_t left = now_ms();
     PEER_OK(&p.client, peer_shutdown(&p.client));
     PEER_OK(&p.client, peer_rest(&p.client, &rest));
@@ -216,7 +182,7 @@ static void test_queue(void **state)
     struct records r;
     pair_init(&p);
     struct run *proxy = run_proxy(b, p.port, "--queue-bytes", "64k", "--idle-timeout", "20", NULL);
-    pair_play(&p, proxy->port, login_client, login_server);
+    pair_login(&p, proxy->port);
     bytes_str(&sent, "<message><body>");
     bytes_fill(&sent, 'x', 1u << 20);
     bytes_str(&sent, "</body></message>");

@@ -6,9 +6,8 @@
 #include <cmocka.h>
 
 #include <string.h>
-#include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -34,42 +33,27 @@ static const struct row {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-struct pair {
-    struct peer client, server;
-};
-
 /* What one says the other gets, whoever is recorded. */
-static void passes(struct peer *from, struct peer *to, const char *bytes)
+static void open_pair(struct pair *p, struct run *proxy)
 {
-    PEER_OK(from, peer_sends(from, bytes));
-    PEER_OK(to, peer_expects(to, bytes));
-}
-
-static void open_pair(struct pair *p, struct run *proxy, int listener)
-{
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
     PEER_OK(&p->client, peer_connect(&p->client, proxy->port));
-    PEER_OK(&p->client, peer_sends(&p->client, STREAM_HEADER));
-    PEER_OK(&p->server, peer_accept(&p->server, listener));
-    PEER_OK(&p->server, peer_expects(&p->server, STREAM_HEADER));
-    passes(&p->server, &p->client, SERVER_HEADER FEATURES_SASL);
+    pair_meet(p, STREAM_HEADER, STREAM_HEADER);
+    pair_says(&p->server, &p->client, SERVER_HEADER FEATURES_SASL);
 }
 
 static void log_in(struct pair *p, const char *auth, const char *bound)
 {
-    passes(&p->client, &p->server, auth);
-    passes(&p->server, &p->client, SUCCESS);
-    passes(&p->client, &p->server, STREAM_HEADER);
-    passes(&p->server, &p->client, SERVER_HEADER "<stream:features/>");
-    passes(&p->client, &p->server, "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
-    passes(&p->server, &p->client, bound);
+    pair_says(&p->client, &p->server, auth);
+    pair_says(&p->server, &p->client, SUCCESS);
+    pair_says(&p->client, &p->server, STREAM_HEADER);
+    pair_says(&p->server, &p->client, SERVER_HEADER "<stream:features/>");
+    pair_says(&p->client, &p->server, "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+    pair_says(&p->server, &p->client, bound);
 }
 
 static void leave(struct pair *p)
 {
-    passes(&p->client, &p->server, STREAM_CLOSE);
-    passes(&p->server, &p->client, STREAM_CLOSE);
+    pair_leave(p);
     peer_close(&p->client);
     PEER_OK(&p->server, peer_expect_end(&p->server));
     peer_close(&p->server);
@@ -107,17 +91,17 @@ static void test_row(void **state)
     struct box *b = *state;
     const struct row *row = b->row;
     struct pair alice, bob;
-    int port, listener = peer_listen(&port);
-    assert_true(listener >= 0);
-    struct run *proxy = run_proxy(b, port, "--only", row->only, NULL);
-    open_pair(&alice, proxy, listener);
-    open_pair(&bob, proxy, listener);
+    pair_init(&alice);
+    bob = alice; /* another connection to the same server */
+    struct run *proxy = run_proxy(b, alice.port, "--only", row->only, NULL);
+    open_pair(&alice, proxy);
+    open_pair(&bob, proxy);
     log_in(&bob, BOB, BOUND("bob"));
     log_in(&alice, ALICE, BOUND("alice"));
     leave(&bob);
     leave(&alice);
     run_stop(proxy);
-    close(listener);
+    pair_free(&alice);
     assert_recorded(b, proxy, row);
     box_done(b);
 }
@@ -128,20 +112,19 @@ static void too_much_waits(struct box *b, const char *limit, int items)
     struct bytes many = {0};
     struct pair p;
     struct records r;
-    int port, listener = peer_listen(&port);
-    assert_true(listener >= 0);
-    struct run *proxy = run_proxy(b, port, "-q", "--only", "alice@" DOMAIN,
+    pair_init(&p);
+    struct run *proxy = run_proxy(b, p.port, "-q", "--only", "alice@" DOMAIN,
                                   limit ? "--only-bytes" : NULL, limit, NULL);
     bytes_str(&many, "<a>");
     bytes_fill(&many, 'x', 40 << 10);
     bytes_str(&many, "</a>");
-    open_pair(&p, proxy, listener);
+    open_pair(&p, proxy);
     for (int i = 0; i < items; i++)
-        passes(&p.client, &p.server, many.p);
+        pair_says(&p.client, &p.server, many.p);
     run_says(proxy, "too much of it waits for that");
     leave(&p);
     run_stop(proxy);
-    close(listener);
+    pair_free(&p);
     records_load(&r, b, b->archive);
     assert_int_equal(records_check(&r), 1);
     records_free(&r);

@@ -8,17 +8,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
-
-struct ends {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    int listener, port;
-};
 
 static int direct_client(struct peer *p, SSL_CTX *ctx)
 {
@@ -63,66 +56,44 @@ static int take_any(int ok, X509_STORE_CTX *store)
     return 1;
 }
 
-static void begin(struct ends *e, struct box *b, const struct row *row)
+static void begin(struct pair *p, struct box *b, const struct row *row)
 {
-    *e = (struct ends){0};
-    peer_init(&e->client, "client");
-    peer_init(&e->server, "server");
-    e->client_ctx = pki_client(box_ca_pem(b), row->version);
-    e->server_ctx = pki_server(&b->pki, row->leaf, row->version);
-    SSL_CTX_set_session_id_context(e->server_ctx, (const unsigned char *)"test", 4);
+    pair_init_tls(p, b, box_ca_pem(b), row->leaf, row->version);
+    SSL_CTX_set_session_id_context(p->server_ctx, (const unsigned char *)"test", 4);
     if (row->asks)
-        SSL_CTX_set_verify(e->server_ctx, SSL_VERIFY_PEER, take_any);
-    e->listener = peer_listen(&e->port);
-    assert_true(e->listener >= 0);
+        SSL_CTX_set_verify(p->server_ctx, SSL_VERIFY_PEER, take_any);
 }
 
-static struct run *start(struct ends *e, struct box *b, bool direct, const char *option,
+static struct run *start(struct pair *p, struct box *b, bool direct, const char *option,
                          const char *value)
 {
-    return run_proxy(b, e->port, "-q", "--server-tls", direct ? "direct" : "auto", option, value,
+    return run_proxy(b, p->port, "-q", "--server-tls", direct ? "direct" : "auto", option, value,
                      NULL);
 }
 
-static void end(struct ends *e)
-{
-    peer_close(&e->client);
-    peer_close(&e->server);
-    SSL_CTX_free(e->client_ctx);
-    SSL_CTX_free(e->server_ctx);
-    close(e->listener);
-}
-
 /* Both close their streams: the sessions of TLS are whole. */
-static void leave(struct ends *e)
+static void leave(struct pair *p)
 {
-    PEER_OK(&e->client, peer_sends(&e->client, STREAM_CLOSE));
-    PEER_OK(&e->server, peer_expects(&e->server, STREAM_CLOSE));
-    PEER_OK(&e->server, peer_sends(&e->server, STREAM_CLOSE));
-    PEER_OK(&e->client, peer_expects(&e->client, STREAM_CLOSE));
-    SSL_shutdown(e->server.ssl);
-    SSL_shutdown(e->client.ssl);
-    peer_close(&e->server);
-    peer_close(&e->client);
+    pair_leave(p);
+    SSL_shutdown(p->server.ssl);
+    SSL_shutdown(p->client.ssl);
+    peer_close(&p->server);
+    peer_close(&p->client);
 }
 
 /* A whole login. `session`: what the client has, and then what it was given. */
-static void log_in(struct ends *e, int port, bool direct, SSL_SESSION **session, bool goes_on,
+static void log_in(struct pair *p, int port, bool direct, SSL_SESSION **session, bool goes_on,
                    bool client_goes_on)
 {
-    peer_init(&e->client, "client");
-    peer_init(&e->server, "server");
-    e->client.session = *session;
-    const struct login_end c = {&e->client, direct ? direct_client : login_client, e->client_ctx};
-    const struct login_end s = {&e->server, direct ? direct_server : login_server, e->server_ctx};
-    PEER_OK(&e->client, peer_connect(&e->client, port));
-    if (login_pair(&c, &s, e->listener))
-        fail_msg("client: %s; server: %s", e->client.error, e->server.error);
-    assert_int_equal(SSL_session_reused(e->server.ssl), goes_on);
-    assert_int_equal(SSL_session_reused(e->client.ssl), client_goes_on);
+    pair_again(p);
+    p->client.session = *session;
+    pair_play(p, port, direct ? direct_client : login_client,
+              direct ? direct_server : login_server);
+    assert_int_equal(SSL_session_reused(p->server.ssl), goes_on);
+    assert_int_equal(SSL_session_reused(p->client.ssl), client_goes_on);
     SSL_SESSION_free(*session);
-    *session = SSL_get1_session(e->client.ssl);
-    leave(e);
+    *session = SSL_get1_session(p->client.ssl);
+    leave(p);
 }
 
 /* ---- what is recorded ---- */
@@ -178,15 +149,15 @@ static void test_row(void **state)
     struct box *b = *state;
     const struct row *row = b->row;
     SSL_SESSION *session = NULL;
-    struct ends e;
+    struct pair p;
 
-    begin(&e, b, row);
-    struct run *proxy = start(&e, b, row->direct, row->option, NULL);
-    log_in(&e, proxy->port, row->direct, &session, false, false);
-    log_in(&e, proxy->port, row->direct, &session, row->goes_on, row->client_goes_on);
+    begin(&p, b, row);
+    struct run *proxy = start(&p, b, row->direct, row->option, NULL);
+    log_in(&p, proxy->port, row->direct, &session, false, false);
+    log_in(&p, proxy->port, row->direct, &session, row->goes_on, row->client_goes_on);
     SSL_SESSION_free(session);
     run_stop(proxy);
-    end(&e);
+    pair_free(&p);
     assert_recorded(b, row);
     box_done(b);
 }
@@ -207,33 +178,32 @@ static void test_other_domain(void **state)
     struct box *b = *state;
     SSL_SESSION *session = NULL;
     struct bytes rest = {0};
-    struct ends e;
+    struct pair p;
 
-    begin(&e, b, &row);
-    struct run *proxy = start(&e, b, true, NULL, NULL);
-    log_in(&e, proxy->port, true, &session, false, false);
+    begin(&p, b, &row);
+    struct run *proxy = start(&p, b, true, NULL, NULL);
+    log_in(&p, proxy->port, true, &session, false, false);
     SSL_SESSION_free(session);
 
-    peer_init(&e.client, "client");
-    peer_init(&e.server, "server");
-    PEER_OK(&e.client, peer_connect(&e.client, proxy->port));
-    const struct login_end c = {&e.client, other_client, e.client_ctx};
-    const struct login_end s = {&e.server, peer_tls_accept, e.server_ctx};
-    login_pair(&c, &s, e.listener);
-    assert_non_null(e.server.ssl);
-    assert_string_equal(e.server.sni, OTHER);
-    assert_false(SSL_session_reused(e.server.ssl));
-    PEER_OK(&e.client, peer_rest(&e.client, &rest));
+    pair_again(&p);
+    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
+    const struct login_end c = {&p.client, other_client, p.client_ctx};
+    const struct login_end s = {&p.server, peer_tls_accept, p.server_ctx};
+    login_pair(&c, &s, p.listener);
+    assert_non_null(p.server.ssl);
+    assert_string_equal(p.server.sni, OTHER);
+    assert_false(SSL_session_reused(p.server.ssl));
+    PEER_OK(&p.client, peer_rest(&p.client, &rest));
     assert_true(bytes_has(&rest, "<remote-connection-failed "));
     bytes_free(&rest);
-    peer_close(&e.client);
-    peer_close(&e.server);
+    peer_close(&p.client);
+    peer_close(&p.server);
 
     session = NULL; /* and what went on goes on */
-    log_in(&e, proxy->port, true, &session, true, false);
+    log_in(&p, proxy->port, true, &session, true, false);
     SSL_SESSION_free(session);
     run_stop(proxy);
-    end(&e);
+    pair_free(&p);
     box_done(b);
 }
 
@@ -259,26 +229,21 @@ static void test_server_breaks(void **state)
     static const struct row row = {"", TLS1_3_VERSION, true, LEAF_GOOD, false, NULL, true, false};
     struct box *b = *state;
     SSL_SESSION *session = NULL;
-    struct ends e;
+    struct pair p;
 
-    begin(&e, b, &row);
-    struct run *proxy = start(&e, b, true, NULL, NULL);
-    log_in(&e, proxy->port, true, &session, false, false);
+    begin(&p, b, &row);
+    struct run *proxy = start(&p, b, true, NULL, NULL);
+    log_in(&p, proxy->port, true, &session, false, false);
 
-    peer_init(&e.client, "client");
-    peer_init(&e.server, "server");
-    the_listener = e.listener;
-    PEER_OK(&e.client, peer_connect(&e.client, proxy->port));
-    const struct login_end c = {&e.client, direct_client, e.client_ctx};
-    const struct login_end s = {&e.server, breaking_server, e.server_ctx};
-    if (login_pair(&c, &s, e.listener))
-        fail_msg("client: %s; server: %s", e.client.error, e.server.error);
-    assert_false(SSL_session_reused(e.server.ssl));
-    leave(&e);
-    log_in(&e, proxy->port, true, &session, false, true);
+    pair_again(&p);
+    the_listener = p.listener;
+    pair_play(&p, proxy->port, direct_client, breaking_server);
+    assert_false(SSL_session_reused(p.server.ssl));
+    leave(&p);
+    log_in(&p, proxy->port, true, &session, false, true);
     SSL_SESSION_free(session);
     run_stop(proxy);
-    end(&e);
+    pair_free(&p);
     box_done(b);
 }
 
@@ -307,16 +272,16 @@ static void test_keylog(void **state)
     for (size_t i = 0; i < 2; i++) {
         const struct row row = {.version = i ? TLS1_3_VERSION : TLS1_2_VERSION, .leaf = LEAF_GOOD};
         SSL_SESSION *session = NULL;
-        struct ends e;
-        begin(&e, b, &row);
-        SSL_CTX_set_keylog_callback(e.client_ctx, log_line);
-        SSL_CTX_set_keylog_callback(e.server_ctx, log_line);
-        struct run *proxy = start(&e, b, false, "--keylog", path);
-        log_in(&e, proxy->port, false, &session, false, false);
-        log_in(&e, proxy->port, false, &session, true, true);
+        struct pair p;
+        begin(&p, b, &row);
+        SSL_CTX_set_keylog_callback(p.client_ctx, log_line);
+        SSL_CTX_set_keylog_callback(p.server_ctx, log_line);
+        struct run *proxy = start(&p, b, false, "--keylog", path);
+        log_in(&p, proxy->port, false, &session, false, false);
+        log_in(&p, proxy->port, false, &session, true, true);
         SSL_SESSION_free(session);
         run_stop(proxy);
-        end(&e);
+        pair_free(&p);
     }
     assert_true(bytes_file(&file, path));
     assert_int_equal(bytes_lines(&file), bytes_lines(&logged));
@@ -331,17 +296,6 @@ static void test_keylog(void **state)
     box_done(b);
 }
 
-/* A row is one test: its state is the box, which has the row. */
-static int setup_row(void **state)
-{
-    const void *row = *state;
-    int err = box_setup(state);
-
-    if (!err)
-        ((struct box *)*state)->row = row;
-    return err;
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, box_setup, box_teardown)
 
 int main(void)
@@ -350,7 +304,7 @@ int main(void)
                                          TEST(test_keylog)};
 
     for (size_t i = 0; i < ROWS; i++)
-        tests[3 + i] = (struct CMUnitTest){rows[i].name, test_row, setup_row, box_teardown,
+        tests[3 + i] = (struct CMUnitTest){rows[i].name, test_row, box_setup, box_teardown,
                                            (void *)(uintptr_t)&rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

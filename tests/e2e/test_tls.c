@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -130,66 +130,54 @@ static const struct row rows[] = {
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
-struct ends {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    int listener;
-    struct run *proxy;
-};
-
 struct wish {
     const char *client_tls, *server_tls;
     const char *handshake_s;
     bool ipv6;
 };
 
-/* False where there is no IPv6. */
-static bool begin_as(struct ends *e, struct box *b, const struct wish *w)
+/* Both ends, a proxy, and the client connected to it. NULL where there is no IPv6. */
+static struct run *begin_as(struct pair *p, struct box *b, const struct wish *w)
 {
     const char *host = w->ipv6 ? "[::1]" : "127.0.0.1";
-    int port;
 
-    *e = (struct ends){.listener = w->ipv6 ? peer_listen6(&port) : peer_listen(&port)};
-    if (e->listener < 0 && w->ipv6)
-        return false;
-    assert_true(e->listener >= 0);
-    peer_init(&e->client, "client");
-    peer_init(&e->server, "server");
-    e->client_ctx = pki_client(box_ca_pem(b), 0);
-    e->server_ctx = pki_server(&b->pki, LEAF_GOOD, 0);
+    pair_init_tls(p, b, box_ca_pem(b), LEAF_GOOD, 0);
+    if (w->ipv6) {
+        close(p->listener);
+        p->listener = peer_listen6(&p->port);
+        if (p->listener < 0)
+            return NULL;
+    }
     const char *const argv[] = {NULL, "proxy", "-l", box_text(b, "%s:0", host), "-d", b->archive,
                                 "--ca-dir", b->ca, "--upstream-ca", b->upstream_ca, "-q", "--secrets",
                                 "keep", "--client-tls", w->client_tls, "--server-tls", w->server_tls,
                                 "--handshake-timeout", w->handshake_s,
-                                box_text(b, "tcp://%s:%d", host, port), NULL};
-    e->proxy = run_start(b, argv, -1);
-    run_listening(e->proxy);
-    port = e->proxy->port;
-    PEER_OK(&e->client, w->ipv6 ? peer_connect6(&e->client, port) : peer_connect(&e->client, port));
-    return true;
+                                box_text(b, "tcp://%s:%d", host, p->port), NULL};
+    struct run *proxy = run_start(b, argv, -1);
+    run_listening(proxy);
+    PEER_OK(&p->client, w->ipv6 ? peer_connect6(&p->client, proxy->port)
+                                : peer_connect(&p->client, proxy->port));
+    return proxy;
 }
 
-static void begin_within(struct ends *e, struct box *b, const char *client_tls,
-                         const char *server_tls, const char *seconds)
+static struct run *begin_within(struct pair *p, struct box *b, const char *client_tls,
+                                const char *server_tls, const char *seconds)
 {
     const struct wish w = {client_tls, server_tls, seconds, false};
 
-    begin_as(e, b, &w);
+    return begin_as(p, b, &w);
 }
 
-static void begin(struct ends *e, struct box *b, const char *client_tls, const char *server_tls)
+static struct run *begin(struct pair *p, struct box *b, const char *client_tls,
+                         const char *server_tls)
 {
-    begin_within(e, b, client_tls, server_tls, "30");
+    return begin_within(p, b, client_tls, server_tls, "30");
 }
 
-static void end(struct ends *e)
+static void end(struct pair *p, struct run *proxy)
 {
-    peer_close(&e->client);
-    peer_close(&e->server);
-    SSL_CTX_free(e->client_ctx);
-    SSL_CTX_free(e->server_ctx);
-    close(e->listener);
-    run_stop(e->proxy);
+    pair_free(p);
+    run_stop(proxy);
 }
 
 static size_t count_sides(const struct records *r, const char *side)
@@ -218,22 +206,20 @@ static void log_in(struct box *b, size_t write_max, bool ipv6)
 {
     const struct row *row = b->row;
     const struct wish w = {row->client_tls, row->server_tls, "30", ipv6};
-    struct ends e;
-
-    if (!begin_as(&e, b, &w)) {
+    struct pair p;
+    struct run *proxy = begin_as(&p, b, &w);
+    if (!proxy) {
+        pair_free(&p);
         box_done(b);
         skip();
     }
-    e.client.write_max = e.client.wire_max = e.server.write_max = e.server.wire_max = write_max;
-    const struct login_end c = {&e.client, row->client, row->client_secure ? e.client_ctx : NULL};
-    const struct login_end s = {&e.server, row->server, row->server_secure ? e.server_ctx : NULL};
-    if (login_pair(&c, &s, e.listener))
-        fail_msg("%s: client: %s; server: %s", row->name, e.client.error, e.server.error);
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_CLOSE));
-    PEER_OK(&e.server, peer_expects(&e.server, STREAM_CLOSE));
-    PEER_OK(&e.server, peer_sends(&e.server, STREAM_CLOSE));
-    PEER_OK(&e.client, peer_expects(&e.client, STREAM_CLOSE));
-    end(&e);
+    p.client.write_max = p.client.wire_max = p.server.write_max = p.server.wire_max = write_max;
+    const struct login_end c = {&p.client, row->client, row->client_secure ? p.client_ctx : NULL};
+    const struct login_end s = {&p.server, row->server, row->server_secure ? p.server_ctx : NULL};
+    if (login_pair(&c, &s, p.listener))
+        fail_msg("%s: client: %s; server: %s", row->name, p.client.error, p.server.error);
+    pair_leave(&p);
+    end(&p, proxy);
     assert_recorded(b, row->client_secure, row->server_secure);
     box_done(b);
 }
@@ -283,24 +269,19 @@ static void rest_has(struct peer *p, const char *text)
 static void test_none_offered(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "off", "auto");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
-    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
-    PEER_OK(&e.client, peer_expects(&e.client, SERVER_HEADER FEATURES_SASL));
-    PEER_OK(&e.client, peer_sends(&e.client, "<presence/>"));
-    PEER_OK(&e.server, peer_expects(&e.server, "<presence/>"));
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin(&p, b, "off", "auto");
+    pair_meet(&p, STREAM_HEADER, OUR_HELLO);
+    pair_says(&p.server, &p.client, SERVER_HEADER FEATURES_SASL);
+    pair_says(&p.client, &p.server, "<presence/>");
+    end(&p, proxy);
     box_done(b);
 }
 
 /* A ClientHello, and no more of TLS. Returns its length. */
-static size_t first_flight(const struct ends *e, const char *name, char *hello, int size)
+static size_t first_flight(const struct pair *p, const char *name, char *hello, int size)
 {
-    SSL *ssl = SSL_new(e->client_ctx);
+    SSL *ssl = SSL_new(p->client_ctx);
     BIO *out = BIO_new(BIO_s_mem()), *in = BIO_new(BIO_s_mem());
     SSL_set_bio(ssl, in, out);
     SSL_set_connect_state(ssl);
@@ -316,18 +297,17 @@ static size_t first_flight(const struct ends *e, const char *name, char *hello, 
 static void test_no_downgrade(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "auto", "auto");
+    struct pair p;
+    struct run *proxy = begin(&p, b, "auto", "auto");
     char hello[4096];
-    PEER_OK(&e.client, peer_send(&e.client, hello, first_flight(&e, DOMAIN, hello, sizeof hello)));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
-    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
-    PEER_OK(&e.server, peer_expect_end(&e.server));
-    peer_close(&e.client);
-    run_says(e.proxy, "offers no STARTTLS");
-    end(&e);
+    PEER_OK(&p.client, peer_send(&p.client, hello, first_flight(&p, DOMAIN, hello, sizeof hello)));
+    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
+    PEER_OK(&p.server, peer_expects(&p.server, OUR_HELLO));
+    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER FEATURES_SASL));
+    PEER_OK(&p.server, peer_expect_end(&p.server));
+    peer_close(&p.client);
+    run_says(proxy, "offers no STARTTLS");
+    end(&p, proxy);
     assert_verdict(b, "no-tls");
     box_done(b);
 }
@@ -336,14 +316,13 @@ static void test_no_downgrade(void **state)
 static void test_unreachable(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "auto", "direct");
-    close(e.listener);
-    PEER_OK(&e.client, peer_tls_connect(&e.client, e.client_ctx, DOMAIN));
-    rest_has(&e.client, "<remote-connection-failed ");
-    e.listener = peer_listen(&(int){0});
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin(&p, b, "auto", "direct");
+    close(p.listener);
+    PEER_OK(&p.client, peer_tls_connect(&p.client, p.client_ctx, DOMAIN));
+    rest_has(&p.client, "<remote-connection-failed ");
+    p.listener = peer_listen(&(int){0});
+    end(&p, proxy);
     assert_verdict(b, "unreachable");
     box_done(b);
 }
@@ -352,15 +331,14 @@ static void test_unreachable(void **state)
 static void test_bad_certificate(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "auto", "direct");
-    SSL_CTX_free(e.server_ctx);
-    e.server_ctx = pki_server(&b->pki, LEAF_WRONG_NAME, 0);
-    const struct login_end c = {&e.client, direct_client, e.client_ctx};
-    const struct login_end s = {&e.server, direct_server, e.server_ctx};
-    assert_int_equal(login_pair(&c, &s, e.listener), -1);
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin(&p, b, "auto", "direct");
+    SSL_CTX_free(p.server_ctx);
+    p.server_ctx = pki_server(&b->pki, LEAF_WRONG_NAME, 0);
+    const struct login_end c = {&p.client, direct_client, p.client_ctx};
+    const struct login_end s = {&p.server, direct_server, p.server_ctx};
+    assert_int_equal(login_pair(&c, &s, p.listener), -1);
+    end(&p, proxy);
     assert_verdict(b, "certificate");
     box_done(b);
 }
@@ -368,18 +346,15 @@ static void test_bad_certificate(void **state)
 static void test_required(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "required", "auto");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expects(&e.server, STREAM_HEADER));
-    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_BOTH));
-    PEER_OK(&e.client, peer_expects(&e.client, SERVER_HEADER));
-    PEER_OK(&e.client, peer_sends(&e.client, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+    struct pair p;
+    struct run *proxy = begin(&p, b, "required", "auto");
+    pair_meet(&p, STREAM_HEADER, STREAM_HEADER);
+    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER FEATURES_BOTH));
+    PEER_OK(&p.client, peer_expects(&p.client, SERVER_HEADER));
+    PEER_OK(&p.client, peer_sends(&p.client, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
                                              "mechanism='PLAIN'>AGEAYg==</auth>"));
-    rest_has(&e.client, POLICY);
-    end(&e);
+    rest_has(&p.client, POLICY);
+    end(&p, proxy);
     assert_verdict(b, "no-tls");
     box_done(b);
 }
@@ -388,19 +363,16 @@ static void test_required(void **state)
 static void test_required_unread(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "required", "auto");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expects(&e.server, STREAM_HEADER));
-    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_BOTH));
-    PEER_OK(&e.client, peer_expects(&e.client, SERVER_HEADER));
-    PEER_OK(&e.client, peer_sends(&e.client, "<!-- --><auth xmlns='urn:ietf:params:xml:ns:"
+    struct pair p;
+    struct run *proxy = begin(&p, b, "required", "auto");
+    pair_meet(&p, STREAM_HEADER, STREAM_HEADER);
+    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER FEATURES_BOTH));
+    PEER_OK(&p.client, peer_expects(&p.client, SERVER_HEADER));
+    PEER_OK(&p.client, peer_sends(&p.client, "<!-- --><auth xmlns='urn:ietf:params:xml:ns:"
                                              "xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>"));
-    rest_has(&e.client, POLICY);
-    PEER_OK(&e.server, peer_expect_end(&e.server));
-    end(&e);
+    rest_has(&p.client, POLICY);
+    PEER_OK(&p.server, peer_expect_end(&p.server));
+    end(&p, proxy);
     assert_verdict(b, "no-tls");
     box_done(b);
 }
@@ -409,16 +381,15 @@ static void test_required_unread(void **state)
 static void test_injected(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "auto", "off");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.client, peer_expects(&e.client, OUR_OFFER));
-    PEER_OK(&e.client, peer_sends(&e.client, STARTTLS "<iq id='evil'/>"));
-    rest_has(&e.client, "");
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expect_end(&e.server));
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin(&p, b, "auto", "off");
+    PEER_OK(&p.client, peer_sends(&p.client, STREAM_HEADER));
+    PEER_OK(&p.client, peer_expects(&p.client, OUR_OFFER));
+    PEER_OK(&p.client, peer_sends(&p.client, STARTTLS "<iq id='evil'/>"));
+    rest_has(&p.client, "");
+    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
+    PEER_OK(&p.server, peer_expect_end(&p.server));
+    end(&p, proxy);
     assert_verdict(b, "data-behind-starttls");
     box_done(b);
 }
@@ -427,15 +398,14 @@ static void test_injected(void **state)
 static void test_silent(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin_within(&e, b, "auto", "off", "2");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.client, peer_expects(&e.client, OUR_OFFER));
-    PEER_OK(&e.client, peer_sends(&e.client, STARTTLS));
-    PEER_OK(&e.client, peer_expects(&e.client, PROCEED));
-    PEER_OK(&e.client, peer_expect_end(&e.client));
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin_within(&p, b, "auto", "off", "2");
+    PEER_OK(&p.client, peer_sends(&p.client, STREAM_HEADER));
+    PEER_OK(&p.client, peer_expects(&p.client, OUR_OFFER));
+    PEER_OK(&p.client, peer_sends(&p.client, STARTTLS));
+    PEER_OK(&p.client, peer_expects(&p.client, PROCEED));
+    PEER_OK(&p.client, peer_expect_end(&p.client));
+    end(&p, proxy);
     assert_verdict(b, "timeout");
     box_done(b);
 }
@@ -445,16 +415,13 @@ static void test_silent(void **state)
 static void test_none_where_demanded(void **state)
 {
     struct box *b = *state;
-    struct ends e;
-
-    begin(&e, b, "auto", "starttls");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
-    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER FEATURES_SASL));
-    PEER_OK(&e.server, peer_expect_end(&e.server));
-    rest_has(&e.client, "xmpptap: the server offers no STARTTLS, which --server-tls starttls demands");
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin(&p, b, "auto", "starttls");
+    pair_meet(&p, STREAM_HEADER, OUR_HELLO);
+    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER FEATURES_SASL));
+    PEER_OK(&p.server, peer_expect_end(&p.server));
+    rest_has(&p.client, "xmpptap: the server offers no STARTTLS, which --server-tls starttls demands");
+    end(&p, proxy);
     assert_verdict(b, "no-tls");
     box_done(b);
 }
@@ -465,16 +432,13 @@ static void test_server_leaves(void **state)
     struct box *b = *state;
     struct records r = {0};
     struct bytes said = {0};
-    struct ends e;
-
-    begin(&e, b, "off", "auto");
-    PEER_OK(&e.client, peer_sends(&e.client, STREAM_HEADER));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-    PEER_OK(&e.server, peer_expects(&e.server, OUR_HELLO));
-    PEER_OK(&e.server, peer_sends(&e.server, SERVER_HEADER "<stream:fea"));
-    peer_close(&e.server);
-    rest_has(&e.client, "<remote-connection-failed ");
-    end(&e);
+    struct pair p;
+    struct run *proxy = begin(&p, b, "off", "auto");
+    pair_meet(&p, STREAM_HEADER, OUR_HELLO);
+    PEER_OK(&p.server, peer_sends(&p.server, SERVER_HEADER "<stream:fea"));
+    peer_close(&p.server);
+    rest_has(&p.client, "<remote-connection-failed ");
+    end(&p, proxy);
     assert_verdict(b, "tls-refused");
     records_load(&r, b, b->archive);
     assert_int_equal(records_check(&r), 1);
@@ -492,18 +456,17 @@ static void test_idn(void **state)
     struct box *b = *state;
     struct bytes heard = {0};
     char hello[4096];
-    struct ends e;
-
-    begin(&e, b, "auto", "auto");
-    PEER_OK(&e.client, peer_send(&e.client, hello, first_flight(&e, "xn--bcher-kva.example", hello,
+    struct pair p;
+    struct run *proxy = begin(&p, b, "auto", "auto");
+    PEER_OK(&p.client, peer_send(&p.client, hello, first_flight(&p, "xn--bcher-kva.example", hello,
                                                                sizeof hello)));
-    PEER_OK(&e.server, peer_accept(&e.server, e.listener));
+    PEER_OK(&p.server, peer_accept(&p.server, p.listener));
     while (!bytes_has(&heard, "'>"))
-        assert_int_equal(peer_some(&e.server, &heard), 0);
+        assert_int_equal(peer_some(&p.server, &heard), 0);
     if (!bytes_has(&heard, " to='b\xc3\xbc" "cher.example'"))
         fail_msg("the server heard: %.*s", (int)heard.len, heard.p);
     bytes_free(&heard);
-    end(&e);
+    end(&p, proxy);
     box_done(b);
 }
 
@@ -549,25 +512,24 @@ static void test_hello(void **state)
     struct records r = {0};
     struct bytes rest = {0};
     char hello[4096];
-    struct ends e;
-
-    begin_within(&e, b, "auto", "direct", row->bytes ? "2" : "30");
-    size_t n = first_flight(&e, DOMAIN, hello, sizeof hello);
-    PEER_OK(&e.client, peer_send(&e.client, hello, row->bytes ? (size_t)row->bytes : n));
-    PEER_OK(&e.client, peer_sends(&e.client, row->behind));
-    run_says(e.proxy, "session begins"); /* a reset would take back what nobody has read */
+    struct pair p;
+    struct run *proxy = begin_within(&p, b, "auto", "direct", row->bytes ? "2" : "30");
+    size_t n = first_flight(&p, DOMAIN, hello, sizeof hello);
+    PEER_OK(&p.client, peer_send(&p.client, hello, row->bytes ? (size_t)row->bytes : n));
+    PEER_OK(&p.client, peer_sends(&p.client, row->behind));
+    run_says(proxy, "session begins"); /* a reset would take back what nobody has read */
     if (row->leave)
-        row->leave(&e.client);
+        row->leave(&p.client);
     if (!row->bytes) {
-        PEER_OK(&e.server, peer_accept(&e.server, e.listener));
-        PEER_OK(&e.server, peer_tls_accept(&e.server, e.server_ctx));
+        PEER_OK(&p.server, peer_accept(&p.server, p.listener));
+        PEER_OK(&p.server, peer_tls_accept(&p.server, p.server_ctx));
     }
     if (row->leave == peer_abort)
-        run_says(e.proxy, "reason=reset");
+        run_says(proxy, "reason=reset");
     else
-        PEER_OK(&e.client, peer_rest(&e.client, &rest));
+        PEER_OK(&p.client, peer_rest(&p.client, &rest));
     bytes_free(&rest);
-    end(&e);
+    end(&p, proxy);
     records_load(&r, b, b->archive);
     assert_int_equal(records_check(&r), 1);
     assert_client_kind(&r, row->kind);
@@ -576,17 +538,6 @@ static void test_hello(void **state)
         fail_msg("not %s, %s: %s", row->reason, row->verdict, last);
     records_free(&r);
     box_done(b);
-}
-
-/* A row is one test: its state is the box, which has the row. */
-static int setup_row(void **state)
-{
-    const void *row = *state;
-    int err = box_setup(state);
-
-    if (!err)
-        ((struct box *)*state)->row = row;
-    return err;
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, box_setup, box_teardown)
@@ -603,15 +554,15 @@ int main(void)
     size_t n = 0;
 
     for (size_t i = 0; i < ROWS; i++) {
-        tests[n++] = (struct CMUnitTest){rows[i].name, test_login, setup_row, box_teardown,
+        tests[n++] = (struct CMUnitTest){rows[i].name, test_login, box_setup, box_teardown,
                                          (void *)(uintptr_t)&rows[i]};
-        tests[n++] = (struct CMUnitTest){rows[i].name, test_bytes, setup_row, box_teardown,
+        tests[n++] = (struct CMUnitTest){rows[i].name, test_bytes, box_setup, box_teardown,
                                          (void *)(uintptr_t)&rows[i]};
-        tests[n++] = (struct CMUnitTest){rows[i].name, test_ipv6, setup_row, box_teardown,
+        tests[n++] = (struct CMUnitTest){rows[i].name, test_ipv6, box_setup, box_teardown,
                                          (void *)(uintptr_t)&rows[i]};
     }
     for (size_t i = 0; i < HELLOS; i++)
-        tests[n++] = (struct CMUnitTest){hellos[i].name, test_hello, setup_row, box_teardown,
+        tests[n++] = (struct CMUnitTest){hellos[i].name, test_hello, box_setup, box_teardown,
                                          (void *)(uintptr_t)&hellos[i]};
     memcpy(tests + n, others, sizeof others);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "peer.h"
-#include "pki.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -108,36 +106,16 @@ static void assert_documented(const struct bytes *transcript)
 
 /* ---- playing it ---- */
 
-struct play {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    int listener, port;
-};
-
-static void play_init(struct play *p, struct box *b, int version, size_t write_max, size_t wire_max)
+static void play_init(struct pair *p, struct box *b, int version, size_t write_max, size_t wire_max)
 {
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
+    pair_init_tls(p, b, box_ca_pem(b), LEAF_GOOD, version);
     p->client.write_max = p->server.write_max = write_max;
     p->client.wire_max = p->server.wire_max = wire_max;
     p->client.timeout_ms = p->server.timeout_ms = 60000;
-    p->client_ctx = pki_client(box_ca_pem(b), version);
-    p->server_ctx = pki_server(&b->pki, LEAF_GOOD, version);
-    p->listener = peer_listen(&p->port);
-    assert_true(p->listener >= 0);
-}
-
-static void play_free(struct play *p)
-{
-    peer_close(&p->client);
-    peer_close(&p->server);
-    SSL_CTX_free(p->client_ctx);
-    SSL_CTX_free(p->server_ctx);
-    close(p->listener);
 }
 
 /* An item goes out and is received whole before anything else happens. */
-static void pass(struct play *p, int n)
+static void pass(struct pair *p, int n)
 {
     struct peer *from = items[n].c2s ? &p->client : &p->server;
     struct peer *to = items[n].c2s ? &p->server : &p->client;
@@ -148,7 +126,7 @@ static void pass(struct play *p, int n)
 }
 
 /* <proceed/>: the server's TLS stands before the client is told to begin. */
-static void proceed(struct play *p, int n)
+static void proceed(struct pair *p, int n)
 {
     PEER_OK(&p->server, peer_send(&p->server, items[n].bytes.p, items[n].bytes.len));
     PEER_OK(&p->server, peer_tls_accept(&p->server, p->server_ctx));
@@ -157,7 +135,7 @@ static void proceed(struct play *p, int n)
     PEER_OK(&p->client, peer_tls_connect(&p->client, p->client_ctx, DOMAIN));
 }
 
-static void play(struct play *p, int proxy_port, int version)
+static void play(struct pair *p, int proxy_port, int version)
 {
     PEER_OK(&p->client, peer_connect(&p->client, proxy_port));
     for (int n = 2; n <= ITEMS; n++) {
@@ -224,12 +202,12 @@ static void test_trace(void **state)
 {
     struct box *b = *state;
     const struct row *row = b->row;
-    struct play p;
+    struct pair p;
     play_init(&p, b, row->version, row->write_max, row->wire_max);
     struct run *proxy = run_proxy(b, p.port, "--secrets", "keep", NULL);
     play(&p, proxy->port, row->version);
     run_stop(proxy);
-    play_free(&p);
+    pair_free(&p);
 
     assert_documented(&proxy->out.text);
     struct run *show = run_program(b, "show", "-d", b->archive, NULL);
@@ -272,7 +250,7 @@ static void test_redacted(void **state)
 {
     static const char message[] = "\0" ACCOUNT "\0" PASSWORD;
     struct box *b = *state;
-    struct play p;
+    struct pair p;
     struct records r;
     struct bytes kept = items[AUTH_ITEM].bytes, auth = {0};
     bytes_str(&auth, "<auth xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\" mechanism=\"PLAIN\">");
@@ -286,7 +264,7 @@ static void test_redacted(void **state)
     items[AUTH_ITEM].bytes = kept;
     bytes_free(&auth);
     run_stop(proxy);
-    play_free(&p);
+    pair_free(&p);
 
     assert_true(bytes_has(&proxy->out.text, "[redacted]"));
     assert_no_password("standard output", &proxy->out.text);

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "login.h"
+#include "pair.h"
 #include "records.h"
 #include "run.h"
 
@@ -32,41 +32,11 @@ static const struct row rows[] = {
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-struct pair {
-    struct peer client, server;
-    SSL_CTX *client_ctx, *server_ctx;
-    int listener, port;
-};
-
-static void pair_init(struct pair *p, struct box *b, enum pki_leaf leaf)
-{
-    peer_init(&p->client, "client");
-    peer_init(&p->server, "server");
-    p->client_ctx = pki_client(box_ca_pem(b), 0);
-    p->server_ctx = pki_server(&b->pki, leaf, 0);
-    p->listener = peer_listen(&p->port);
-    assert_true(p->listener >= 0);
-}
-
-static void pair_free(struct pair *p)
-{
-    peer_close(&p->client);
-    peer_close(&p->server);
-    SSL_CTX_free(p->client_ctx);
-    SSL_CTX_free(p->server_ctx);
-    close(p->listener);
-}
-
 /* Up to <starttls/> at the server. */
 static void pair_starttls(struct pair *p, int proxy_port)
 {
-    const struct login_end client = {&p->client, login_open_client, NULL};
-    const struct login_end server = {&p->server, login_open_server, NULL};
-    PEER_OK(&p->client, peer_connect(&p->client, proxy_port));
-    if (login_pair(&client, &server, p->listener) != 0)
-        fail_msg("client: %s; server: %s", p->client.error, p->server.error);
-    PEER_OK(&p->client, peer_sends(&p->client, STARTTLS));
-    PEER_OK(&p->server, peer_expects(&p->server, STARTTLS));
+    pair_play(p, proxy_port, login_open_client, login_open_server);
+    pair_says(&p->client, &p->server, STARTTLS);
 }
 
 static void assert_edit_recorded(struct box *b)
@@ -84,7 +54,7 @@ static void test_bad_certificate(void **state)
     struct box *b = *state;
     const struct row *row = b->row;
     struct pair p;
-    pair_init(&p, b, row->leaf);
+    pair_init_tls(&p, b, box_ca_pem(b), row->leaf, 0);
     struct run *proxy = run_proxy(b, p.port, NULL);
     pair_starttls(&p, proxy->port);
     PEER_OK(&p.server, peer_sends(&p.server, PROCEED));
@@ -108,13 +78,9 @@ static void test_insecure(void **state)
     struct box *b = *state;
     const struct row *row = b->row;
     struct pair p;
-    pair_init(&p, b, row->leaf);
+    pair_init_tls(&p, b, box_ca_pem(b), row->leaf, 0);
     struct run *proxy = run_proxy(b, p.port, "--insecure", NULL);
-    const struct login_end client = {&p.client, login_client, p.client_ctx};
-    const struct login_end server = {&p.server, login_server, p.server_ctx};
-    PEER_OK(&p.client, peer_connect(&p.client, proxy->port));
-    if (login_pair(&client, &server, p.listener) != 0)
-        fail_msg("client: %s; server: %s", p.client.error, p.server.error);
+    pair_login(&p, proxy->port);
     run_says(proxy, row->cause); /* what was ignored */
     run_stop(proxy);
     pair_free(&p);
@@ -170,7 +136,7 @@ static void test_silent_tls(void **state)
 {
     struct box *b = *state;
     struct pair p;
-    pair_init(&p, b, LEAF_GOOD);
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
     struct run *proxy = run_proxy(b, p.port, "--handshake-timeout", "2", NULL);
     pair_starttls(&p, proxy->port);
     int64_t start = now_ms();
@@ -193,7 +159,7 @@ static void test_distrusting_client(void **state)
     struct box *b = *state;
     struct pair p;
     struct bytes pem = {0};
-    pair_init(&p, b, LEAF_GOOD);
+    pair_init_tls(&p, b, box_ca_pem(b), LEAF_GOOD, 0);
     struct run *proxy = run_proxy(b, p.port, NULL);
     pair_starttls(&p, proxy->port);
     PEER_OK(&p.server, peer_sends(&p.server, PROCEED));

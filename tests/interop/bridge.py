@@ -8,20 +8,17 @@ program (default ./xmpptap). What is not installed is skipped and named.
 import asyncio
 import base64
 import gzip
-import logging
 import os
 import pathlib
 import re
 import resource
-import shutil
 import signal
 import ssl
 import subprocess
 import sys
-import tempfile
-import traceback
 
 import ejabberd
+import suite
 from client import Client, LoginFailed
 from prosody import Prosody
 from tap import PROGRAM, Tap
@@ -30,7 +27,6 @@ from wire import SASL, Wire, auth, header, plain
 WAIT_S = 60 if os.environ.get("XMPPTAP_SANITIZED") else 15
 ALICE, BOB = "alice@xmpp.example", "bob@xmpp.example"
 PASSWORD, WRONG = "correct-horse-battery", "wrong-horse-battery"
-SKIPPED = "skipped"
 BRIDGE = "--channel-binding", "bridge"
 
 
@@ -325,7 +321,7 @@ async def leaves_no_core(world):
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     if hard != resource.RLIM_INFINITY or os.environ.get("XMPPTAP_SANITIZED") or \
             not await asyncio.to_thread(lambda: leaves_core(start(world.folder / "with-core"))):
-        return SKIPPED
+        return suite.SKIPPED
     assert not leaves_core(start(world.folder / "without-core", *BRIDGE)), "there is a core"
 
 
@@ -346,43 +342,11 @@ TESTS = (plain_becomes_scram_plus, wrong_password_in_the_servers_words, plus_at_
 EJABBERD = plain_to_ejabberd, plus_at_both_ends_with_ejabberd
 
 
-async def run(folder):
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
-    failed = 0
-    world = World(folder)
+def tests(world):
     if not world.ejabberd:
         print("skipped ejabberd: not installed", flush=True)
-    try:
-        await world.start()
-        for test in TESTS + (EJABBERD if world.ejabberd else ()):
-            try:
-                skipped = await asyncio.wait_for(test(world), 8 * WAIT_S) == SKIPPED
-                print(f"{'skipped' if skipped else 'ok'} {test.__name__}", flush=True)
-            except Exception:  # whatever it is, the others are run
-                failed += 1
-                print(f"not ok {test.__name__}", flush=True)
-                print(traceback.format_exc(), flush=True)
-        if failed:
-            for name, text in world.logs():
-                print(f"---- {name}\n{text}", flush=True)
-    finally:
-        statuses = await world.stop()
-    if any(statuses):
-        failed += 1
-        print(f"not ok xmpptap_ends_in_order\n{statuses}", flush=True)
-        for name, text in world.logs():
-            print(f"---- {name}\n{text}", flush=True)
-    return failed
-
-
-def main():
-    logging.disable(logging.CRITICAL)  # slixmpp's; failures here are wanted
-    folder = tempfile.mkdtemp(prefix="xmpptap-bridge.", dir=os.environ.get("TMPDIR", "/tmp"))
-    try:
-        return 1 if asyncio.run(run(pathlib.Path(folder))) else 0
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return TESTS + (EJABBERD if world.ejabberd else ())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(suite.run("bridge", World, tests, 8 * WAIT_S))

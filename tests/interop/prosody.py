@@ -104,6 +104,10 @@ class Prosody(Server):
             await self.stop()
         raise RuntimeError("prosody does not start:\n" + self.log.read_text())
 
+    async def says(self, text):
+        while text not in self.log.read_text():
+            await asyncio.sleep(0.05)
+
     async def _listens(self):
         while self.process.returncode is None:
             text = self.log.read_text()

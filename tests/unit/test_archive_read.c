@@ -199,6 +199,7 @@ static void test_tell_in_full_member(void **state)
     ev = stanza(1, x, sizeof x - line.len + 1);
     for (i = 0; i < ARCHIVE_MEMBER_TEXT / KIB; i++)
         give(s, &ev);
+    assert_int_equal(s->tick(s, ev.time_us), 0);
     snprintf(path, sizeof path, "%s", archive_path(s));
     assert_int_equal(stat(path, &st), 0);
     assert_true(st.st_size > 0); /* the member is complete */

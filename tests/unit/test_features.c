@@ -137,70 +137,61 @@ static void test_rows(void **state)
     reader_free(r);
 }
 
+/* What becomes of `n` mechanisms, which are -PLUS from `first_plus` on: `err` is what the edit
+ * returns. Returns how many bytes were offered. */
+static size_t offer(int n, const char *name, int first_plus, int err, struct features_edit *fe)
+{
+    struct reader *r = reader_new();
+    struct buf in;
+    size_t len;
+
+    buf_init(&in, 1 << 20);
+    assert_int_equal(buf_str(&in, "<stream:features>" SASL), 0);
+    for (int i = 0; i < n; i++)
+        assert_int_equal(buf_printf(&in, M("%s-%d%s"), name, i, i < first_plus ? "" : "-PLUS"), 0);
+    assert_int_equal(buf_str(&in, "</mechanisms></stream:features>"), 0);
+    len = in.len;
+    assert_int_equal(buf_add(&in, "", 1), 0);
+    assert_int_equal(edit(r, in.p, NO_CB, fe), err);
+    buf_free(&in);
+    reader_free(r);
+    return len;
+}
+
 /* More than 48 elements: what an ordinary read would not describe. */
 static void test_many(void **state)
 {
-    struct reader *r = reader_new();
     struct features_edit fe;
-    struct buf in;
+    size_t len = offer(100, "M", 99, 0, &fe);
 
     (void)state;
-    buf_init(&in, 1 << 20);
-    assert_int_equal(buf_str(&in, "<stream:features>" SASL), 0);
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(buf_printf(&in, M("M-%d%s"), i, i == 99 ? "-PLUS" : ""), 0);
-    assert_int_equal(buf_str(&in, "</mechanisms></stream:features>"), 0);
-    assert_int_equal(buf_add(&in, "", 1), 0);
-    assert_int_equal(edit(r, in.p, NO_CB, &fe), 0);
     assert_true(fe.changed);
-    assert_int_equal(fe.bytes.len, in.len - 1 - strlen(M("M-99-PLUS")));
+    assert_int_equal(fe.bytes.len, len - strlen(M("M-99-PLUS")));
     features_edit_free(&fe);
-    buf_free(&in);
-    reader_free(r);
 }
 
 /* A reason that is too long is cut, and its end still tells that nothing is left. */
 static void test_long_reason(void **state)
 {
     static const char left[] = "; no mechanism is left";
-    struct reader *r = reader_new();
     struct features_edit fe;
-    struct buf in;
 
     (void)state;
-    buf_init(&in, 1 << 20);
-    assert_int_equal(buf_str(&in, "<stream:features>" SASL), 0);
-    for (int i = 0; i < 60; i++)
-        assert_int_equal(buf_printf(&in, M("MECHANISM-NUMBER-%d-PLUS"), i), 0);
-    assert_int_equal(buf_str(&in, "</mechanisms></stream:features>"), 0);
-    assert_int_equal(buf_add(&in, "", 1), 0);
-    assert_int_equal(edit(r, in.p, NO_CB, &fe), 0);
+    offer(60, "MECHANISM-NUMBER", 0, 0, &fe);
     assert_int_equal(strlen(fe.reason), sizeof fe.reason - 1);
     assert_string_equal(fe.reason + sizeof fe.reason - sizeof left, left);
     features_edit_free(&fe);
-    buf_free(&in);
-    reader_free(r);
 }
 
 /* More than can be described: that is said, nothing is half done. */
 static void test_too_many(void **state)
 {
-    struct reader *r = reader_new();
     struct features_edit fe;
-    struct buf in;
 
     (void)state;
-    buf_init(&in, 1 << 20);
-    assert_int_equal(buf_str(&in, "<stream:features>" SASL), 0);
-    for (int i = 0; i < READER_DEEP_NODES; i++)
-        assert_int_equal(buf_printf(&in, M("M-%d-PLUS"), i), 0);
-    assert_int_equal(buf_str(&in, "</mechanisms></stream:features>"), 0);
-    assert_int_equal(buf_add(&in, "", 1), 0);
-    assert_int_equal(edit(r, in.p, NO_CB, &fe), ERR_CAP);
+    offer(READER_DEEP_NODES, "M", 0, ERR_CAP, &fe);
     assert_false(fe.changed);
     features_edit_free(&fe);
-    buf_free(&in);
-    reader_free(r);
 }
 
 int main(void)
