@@ -16,7 +16,7 @@ struct kept {
 struct entry {
     char *key; /* owned; NULL: free */
     uint64_t used;
-    time_t shunned; /* until then no session is offered, or kept */
+    bool shunned; /* a handshake with one broke: none is offered, or kept, any more */
     struct kept kept[RESUME_SESSIONS]; /* the newest last */
     int n;
 };
@@ -87,7 +87,7 @@ static bool put(struct resume *r, const char *key, const struct kept *k)
     time_t now = time(NULL);
     struct entry *it = is_good(k, now) ? find_or_make(r, key) : NULL;
 
-    if (!it || now < it->shunned)
+    if (!it || it->shunned)
         return false;
     if (it->n == RESUME_SESSIONS) {
         SSL_SESSION_free(it->kept[0].session);
@@ -103,7 +103,7 @@ static bool take(struct resume *r, const char *key, struct kept *k)
     struct entry *it = find(r, key);
     time_t now = time(NULL);
 
-    if (!it || now < it->shunned)
+    if (!it || it->shunned)
         return false;
     while (it->n) {
         *k = it->kept[it->n - 1];
@@ -251,7 +251,7 @@ bool resume_broke(SSL *ssl)
 
     if (it) {
         forget(it);
-        it->shunned = time(NULL) + RESUME_MAX_S;
+        it->shunned = true;
     }
     return it;
 }

@@ -35,8 +35,8 @@ void resume_offer(struct resume *r, SSL *ssl, const char *key);
 /* After it: verify_peer() has found the certificate right. `asked`: for our certificate. */
 void resume_keep(SSL *ssl, bool asked);
 
-/* It broke. True if a session had been offered: maybe because of that, so for RESUME_MAX_S the key
- * gets full handshakes. */
+/* It broke. True if a session had been offered: maybe because of that, so from now on the key gets
+ * full handshakes. */
 bool resume_broke(SSL *ssl);
 
 #endif

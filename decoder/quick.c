@@ -33,7 +33,7 @@ enum {
 #define EIGHT(c) FIVE(c, HIGH), [(c) + 5] = HIGH, [(c) + 6] = HIGH, [(c) + 7] = HIGH
 #define HIGHS(c) EIGHT(c), EIGHT((c) + 8), EIGHT((c) + 16), EIGHT((c) + 24)
 
-/* What is not named here is left to expat: controls, DEL, what ends a text or a value. */
+/* What is not named here is left to expat: controls, what ends a text or a value. */
 static const unsigned char class[256] = {
     ['\t'] = SPACE | TEXT, ['\n'] = SPACE | TEXT, ['\r'] = SPACE, [' '] = SPACE | PLAIN,
     ['!'] = PLAIN, ['"'] = TEXT, ['#'] = PLAIN, ['$'] = PLAIN, ['%'] = PLAIN, ['\''] = TEXT,

@@ -13,8 +13,6 @@
 #define PARSERS     4            /* warm parsers: 10 KiB each */
 #define PARSER_FED  (1u << 20)   /* expat keeps every name it has met: begin anew after so much */
 #define ROOT_BYTES  (16u << 10)  /* a header's root tag */
-#define ARENA_BYTES (24u << 10)  /* names, values and text of one item */
-#define TEXT_BYTES  4096         /* of one element */
 
 struct parser {
     XML_Parser xml;    /* owned; NULL until first needed */

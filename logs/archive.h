@@ -3,7 +3,8 @@
  * Writer: *.jsonl.gz in a folder, JSON Lines in independent gzip members of about 256 KiB of text
  * (RFC 1952), each with an extra field "XT": sizes, first time, record count. A member is written
  * by one write(2). The file is made (0600, O_EXCL) at the first record, never appended to by a
- * later run, and followed by a next one when it grows past its size or age. One thread.
+ * later run, and followed by a next one when it grows past its size or age. One thread, but for the
+ * one of its own in which members are deflated (packer.h).
  */
 #ifndef XMPPTAP_ARCHIVE_H
 #define XMPPTAP_ARCHIVE_H

@@ -174,11 +174,17 @@ static int write_member(struct archive *a)
     return 0;
 }
 
+/* Is it the packer that keeps text waiting? */
+static bool is_ahead(const struct archive *a)
+{
+    return a->text.len + packer_text(a->packer) > AHEAD_TEXT;
+}
+
 /* One step towards the disk. `*more`: another can follow at once. */
 static int step(struct archive *a, bool now, bool *more)
 {
     *more = true;
-    switch (packer_state(a->packer, now || a->text.len > AHEAD_TEXT)) {
+    switch (packer_state(a->packer, now || is_ahead(a))) {
     case PACKER_EMPTY:
         *more = complete_ones(a);
         return *more ? pack_member(a, now) : 0;
@@ -261,7 +267,8 @@ static int take_event(struct sink *s, const struct event *ev)
         return lose(a, bytes, ERR_IO);
     }
     count_record(a, bytes, ev->time_us);
-    if (a->fd < 0 && a->members == 1 && a->member[0].records == 1 && open_file(a, ev->time_us))
+    if (a->fd < 0 && a->members == 1 && a->member[0].records == 1 && packer_text(a->packer) == 0 &&
+        open_file(a, ev->time_us))
         a->retry_us = a->now_us + RETRY_US;
     write_complete(a, false);
     return (int)a->sink.error.code;

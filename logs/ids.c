@@ -41,7 +41,7 @@ static struct ids_slot *slot_of(const struct ids *ids, uint64_t h, const char *i
 
     for (;; i = (i + 1) & (ids->slots - 1)) {
         struct ids_slot *s = &ids->slot[i];
-        if (!s->id || (s->hash == h && strncmp(s->id, id, n) == 0 && !s->id[n]))
+        if (!s->id || (s->hash == h && strlen(s->id) == n && memcmp(s->id, id, n) == 0))
             return s;
     }
 }

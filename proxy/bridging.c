@@ -1,5 +1,6 @@
 #include "bridging.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,19 @@ static void on_done(uv_work_t *work, int status)
     session_release(s);
 }
 
+/* The pool's threads are made by its first work, and take no signals: those are the loop's. */
+static int queue(uv_loop_t *loop, uv_work_t *work)
+{
+    sigset_t all, old;
+    int err;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    err = uv_queue_work(loop, work, on_work, on_done);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return err;
+}
+
 /* One that is still under way belongs to a login that is over: its result is dropped. */
 static bool on_salt(void *arg, enum scram_hash hash, const char *password,
                     const unsigned char *salt, size_t salt_len, unsigned iterations)
@@ -79,7 +93,7 @@ static bool on_salt(void *arg, enum scram_hash hash, const char *password,
     memcpy(x->salt, salt, salt_len);
     x->salt_len = salt_len;
     x->iterations = iterations;
-    if (uv_queue_work(s->proxy->loop, &x->work, on_work, on_done)) {
+    if (queue(s->proxy->loop, &x->work)) {
         OPENSSL_cleanse(x, sizeof *x);
         free(x);
         return false;

@@ -1,12 +1,18 @@
 #include "crew.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "../logs/event.h"
 #include "../logs/message.h"
 #include "session.h"
+
+#define SPARE_FILES  16       /* a worker's: archive, look-ups, further attempts to connect */
+#define SAY_AGAIN_US 10000000 /* that connections are refused is said this often */
 
 void crew_init(struct crew *c, unsigned workers)
 {
@@ -107,27 +113,61 @@ static void on_closed(uv_handle_t *h)
     free(h);
 }
 
-/* A connection belongs to the loop that accepts it; a duplicate of its descriptor does not. -1 if
- * it is gone already, or nothing can be had any more. */
-static int accept_free(uv_loop_t *loop, uv_stream_t *listener)
+void crew_refused(struct proxy *first, const char *why)
+{
+    struct crew *c = first->member.crew;
+    int64_t now_us = event_now_us();
+
+    c->refused++;
+    if (c->refused > 1 && now_us - c->told_us < SAY_AGAIN_US)
+        return;
+    c->told_us = now_us;
+    message(LEVEL_WARN, PAIRS("reason", "io"), "a connection could not be taken (%lu so far): %s; allow "
+            "more open files (ulimit -n)", c->refused, why);
+}
+
+/* A connection belongs to the loop that accepts it; a duplicate of its descriptor does not. `copy`
+ * NULL: it is closed. -1 in it if it is gone already, or nothing can be had any more. */
+static void accept_here(struct proxy *first, uv_stream_t *listener, int *copy)
 {
     uv_tcp_t *t = calloc(1, sizeof *t);
     uv_os_fd_t fd;
-    int copy = -1;
 
-    if (!t || uv_tcp_init(loop, t)) {
+    if (copy)
+        *copy = -1;
+    if (!t || uv_tcp_init(first->loop, t)) {
         free(t);
-        return -1;
+        return;
     }
-    if (uv_accept(listener, (uv_stream_t *)t) == 0 && uv_fileno((uv_handle_t *)t, &fd) == 0) {
-        copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        if (copy < 0)
-            message(LEVEL_WARN, PAIRS("reason", "io"),
-                    "a connection could not be taken: %s; are there too many open files (ulimit "
-                    "-n)?", strerror(errno));
+    if (uv_accept(listener, (uv_stream_t *)t) == 0 && uv_fileno((uv_handle_t *)t, &fd) == 0 && copy) {
+        *copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (*copy < 0)
+            crew_refused(first, strerror(errno));
     }
     uv_close((uv_handle_t *)t, on_closed);
-    return copy;
+}
+
+void crew_count_room(struct crew *c)
+{
+    struct rlimit l;
+    int used = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    rlim_t rest = (rlim_t)(used < 0 ? 0 : used) + c->workers * SPARE_FILES;
+
+    if (used >= 0)
+        close(used);
+    c->room = ~0u;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur / 2 < ~0u)
+        c->room = l.rlim_cur > rest + 2 ? (unsigned)((l.rlim_cur - rest) / 2) : 1;
+}
+
+/* Out of descriptors nothing works any more: not the connections' servers, not the archive. */
+static bool is_full(const struct crew *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->workers; i++)
+        n += atomic_load(&c->proxy[i]->member.connections);
+    return n >= c->room;
 }
 
 void crew_accept(struct proxy *first, uv_stream_t *listener)
@@ -136,12 +176,17 @@ void crew_accept(struct proxy *first, uv_stream_t *listener)
     struct proxy *p = choose(c);
     int fd;
 
+    if (is_full(c)) {
+        crew_refused(first, "each has two descriptors, and there are no more");
+        accept_here(first, listener, NULL);
+        return;
+    }
     atomic_fetch_add(&p->member.connections, 1);
     if (is_first(p)) {
         session_accept(p, listener);
         return;
     }
-    fd = accept_free(first->loop, listener);
+    accept_here(first, listener, &fd);
     if (fd >= 0 && put(&p->member, fd))
         return;
     crew_gone(p);

@@ -1,10 +1,11 @@
 /* crew.h: the workers of one run: how each gets its connections, and what only all of them know.
  *
  * A worker is a loop thread with a proxy of its own. The first one's thread is the main one: it
- * accepts for all and hears the signals. A connection goes to the worker that has the fewest. (Sockets of each worker's own on one address, SO_REUSEPORT, would leave that to a
- * hash, which puts two busy sessions on one worker while another has none, and would let any
- * process of the same user take a share of the clients.) Functions are for the thread of the worker
- * whose proxy they get; what they share is locked for the time of a few instructions.
+ * accepts for all and hears the signals. A connection goes to the worker that has the fewest.
+ * (Sockets of each worker's own on one address, SO_REUSEPORT, would leave that to a hash, which puts
+ * two busy sessions on one worker while another has none, and would let any process of the same user
+ * take a share of the clients.) Functions are for the thread of the worker whose proxy they get; what
+ * they share is locked for the time of a few instructions.
  */
 #ifndef XMPPTAP_CREW_H
 #define XMPPTAP_CREW_H
@@ -28,7 +29,10 @@ struct proxy;
 struct crew {
     unsigned workers;
     struct proxy *proxy[CREW_MAX]; /* borrowed */
-    unsigned last;                 /* who got the last connection; the first worker's */
+    unsigned last;                 /* who got the last connection; the first worker's, as the rest */
+    unsigned room;                 /* connections that descriptors are there for */
+    unsigned long refused;         /* that none were there for */
+    int64_t told_us;               /* when that was said */
     struct sockaddr_storage address[LISTENERS_MAX]; /* where the first one listens */
     unsigned addresses;
     struct own_ends own;           /* with --transparent */
@@ -52,6 +56,11 @@ void crew_free(struct crew *c);
 /* The proxy's loop serves its inbox from now on; crew_leave() closes that. */
 void crew_join(struct crew *c, struct proxy *p, unsigned number);
 void crew_leave(struct proxy *p);
+
+/* When all that stays open is: connections that would leave too few descriptors are closed at once. */
+void crew_count_room(struct crew *c);
+/* Somebody could not be taken: said now and then. */
+void crew_refused(struct proxy *first, const char *why);
 
 /* The first worker: somebody connects. */
 void crew_accept(struct proxy *first, uv_stream_t *listener);

@@ -243,7 +243,9 @@ void gate_eof(struct gate *g, enum dir dir)
 
     if (g->stopped || !n || before_tls(g, dir) || (dir == DIR_C2S && gate_misnamed(g, n)))
         return;
-    if (dir == DIR_S2C || !gate_stays(g)) /* else it waits until the session ends */
+    /* Else it waits until the session ends: nobody has said yet that this is the client's server, or
+     * it may not pass unread. */
+    if (!g->name_due && !gate_stays(g))
         gate_pass(g, dir, n);
 }
 

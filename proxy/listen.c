@@ -127,9 +127,7 @@ static void on_connection(uv_stream_t *listener, int status)
     struct proxy *p = listener->data;
 
     if (status)
-        message(LEVEL_WARN, PAIRS("reason", "io"),
-                "a connection could not be accepted: %s; are there too many open files (ulimit "
-                "-n)?", uv_strerror(status));
+        crew_refused(p, uv_strerror(status));
     else
         crew_accept(p, listener);
 }

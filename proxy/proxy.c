@@ -294,6 +294,7 @@ int proxy_start(struct proxy *p, struct recorder *recorder, struct ca *ca, struc
         p->signals[i].data = p;
         uv_signal_start(&p->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
     }
+    crew_count_room(p->member.crew);
     listen_tell(p);
     return 0;
 }

@@ -41,11 +41,25 @@ void secure_record(struct session *s, enum side side, const char *verify, const 
     session_mark(s, &m);
 }
 
+/* Of a handshake that broke with a session offered: that may be why. */
+static void add_resumption(struct error *out, const struct error *e)
+{
+    *out = *e;
+    error_set(out, e->code, "%.*s; or it cannot go on with an earlier TLS session: the next login will "
+              "not try to (--no-tls-resumption)", ERROR_DETAIL_MAX - 120, e->detail);
+    out->kind = e->kind;
+}
+
 void secure_refused(struct session *s, enum side by, const struct error *e)
 {
     struct buf *proceed = &s->gate.proceed;
     bool broke = leg_ssl(SERVER(s)) && e->code != ERR_CERTIFICATE && resume_broke(leg_ssl(SERVER(s)));
+    struct error why;
 
+    if (broke && s->entry.step == ENTRY_OVER) {
+        add_resumption(&why, e);
+        e = &why;
+    }
     if (leg_ssl(SERVER(s)))
         secure_record(s, SIDE_SERVER, e->code == ERR_CERTIFICATE ? e->detail : "", e->detail,
                       e->kind);
@@ -80,7 +94,8 @@ static void offer_session(struct session *s, SSL *ssl, const char *name, bool di
 
     snprintf(key, sizeof key, "%s %s %s", leg_dialled(SERVER(s))->address, direct ? "alpn" : "-",
              name);
-    if (!nameless(s))
+    /* Where the bridge binds a login to the server's certificate, that is seen anew. */
+    if (!nameless(s) && s->proxy->options->channel_binding != CHANNEL_BINDING_BRIDGE)
         resume_offer(s->proxy->resume, ssl, key);
 }
 

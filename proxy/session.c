@@ -418,8 +418,9 @@ static void no_first_byte(struct session *s)
     const char *p = "";
     size_t n = 0;
 
-    if (s->arrival.held.len && s->arrival.due) /* a load balancer's mistake has a record */
-        (void)arrived(s, &p, &n, true);
+    /* A load balancer's mistake, or no client: it has a record. */
+    if (s->arrival.held.len && arrived(s, &p, &n, true) && record_begin(s, p, n))
+        take_in(s, DIR_C2S, p, n);
     session_close(s, SIDE_CLIENT, ERR_TIMEOUT, NULL);
 }
 

@@ -342,6 +342,28 @@ static void test_disk_full_for_long(void **state)
     assert_int_equal(seen, first_lost - 1);
 }
 
+/* A record that is deflated for long, for it is a long one: nothing is lost for that. */
+static void test_long_record(void **state)
+{
+    struct sink *s = open_sink(NULL);
+    uint64_t n, seen = 0;
+    char path[600], *p = malloc(4 * MIB);
+    struct event ev;
+
+    (void)state;
+    assert_non_null(p);
+    memset(p, 0x7f, 4 * MIB); /* six bytes each in JSON */
+    ev = stanza(1, p, 4 * MIB);
+    give(s, &ev);
+    free(p);
+    for (n = 2; n <= 21; n++)
+        give_noise(s, n, 100);
+    snprintf(path, sizeof path, "%s", archive_path(s));
+    close_sink(s);
+    check_members(path, &seen);
+    assert_int_equal(seen, 21);
+}
+
 /* Nothing could ever be written: the end tells, and no empty file stays. */
 static void test_disk_full_to_the_end(void **state)
 {
@@ -432,7 +454,7 @@ int main(void)
         IN_HOME(test_rotation),
         IN_HOME(test_disk_full_for_a_while),
         IN_HOME(test_disk_full_for_long),
-        IN_HOME(test_disk_full_to_the_end),
+        IN_HOME(test_disk_full_to_the_end), IN_HOME(test_long_record),
         IN_HOME(test_zcat_and_jq),
     };
     int failed = cmocka_run_group_tests_name("as built", tests, NULL, NULL);

@@ -492,6 +492,21 @@ static void test_named(void **state)
     }
 }
 
+/* A server that ends first: what it said reaches nobody whose server it may not be. */
+static void test_unnamed_end(void **state)
+{
+    struct seen s;
+
+    (void)state;
+    begin(&s);
+    s.gate.name_due = true;
+    gate_open(&s.gate);
+    assert_int_equal(gate_input(&s.gate, DIR_S2C, OPEN "<a", strlen(OPEN "<a")), 0);
+    gate_eof(&s.gate, DIR_S2C);
+    assert_text(&s.out[DIR_S2C], "");
+    finish(&s);
+}
+
 /* Its end in the middle of its header: no name. */
 static void test_named_never(void **state)
 {
@@ -647,7 +662,7 @@ int main(void)
         cmocka_unit_test(test_edits),
         cmocka_unit_test(test_bridged),
         cmocka_unit_test(test_named),
-        cmocka_unit_test(test_named_never),
+        cmocka_unit_test(test_named_never), cmocka_unit_test(test_unnamed_end),
         cmocka_unit_test(test_end_unread),
         cmocka_unit_test(test_domain),
         cmocka_unit_test(test_blocked),
