@@ -94,6 +94,8 @@ def growth(rows):
 
 # ---- the goals ----
 
+FULL_LOAD_MIB = 70  # docs/architecture.md's bound for two sessions that stream
+
 def growth_of(rows, cost):
     """The most that a unit costs, to what it costs in the first of these rows."""
     costs = [cost(row) for row in rows]
@@ -140,7 +142,7 @@ def goals(results):
         (4, "of these failed, or not closed in order", own("held_failed"), "<=", 0, "", False),
         (4, "CPU a login beside them to before", of(own("held_cpu_ms"), own("first_cpu_ms")), "<=", 1.0, "", True),
         (4, "time of a login beside them to before", of(own("held_p50_ms"), own("first_p50_ms")), "<=", 1.0, "", True),
-        (4, "memory under full load", max(peaks) / 1024 if peaks else None, "<=", 96, "MiB", False),
+        (4, "memory under full load", max(peaks) / 1024 if peaks else None, "<=", FULL_LOAD_MIB, "MiB", False),
         (5, "CPU a stanza, 10 to 10,000 sessions, to 1", growth_of(sessions, lambda row: row["us"]), "<=", 1.5, "", False),
         (5, "CPU a byte, 1 KB to 1 MiB, to 1 KB", growth_of(sizes, lambda row: row["us"] / row["size"]), "<=", 1.0, "", True),
         (6, "--version", own("version_ms"), "<=", 5, "ms", False),
