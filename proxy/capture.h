@@ -7,8 +7,16 @@
 #include "options.h"
 #include "proxy.h"
 
+/* The embedded server's; NULL: not given. */
+struct serving_options {
+    const char *profile;  /* a built-in one's name, or a file */
+    const char *accounts; /* a file */
+    char *mechanisms;     /* cut up */
+};
+
 struct capture_options {
     struct proxy_options proxy;
+    struct serving_options serving;
     const char *balancers[OPTION_STRINGS_MAX]; /* CIDRs, NULL-ended */
     const char *archive_dir; /* NULL: the default */
     const char *ca_dir;      /* NULL: the default */

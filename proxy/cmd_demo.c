@@ -13,6 +13,7 @@
 #include "address.h"
 #include "capture.h"
 #include "leg.h"
+#include "serving.h"
 
 #define DOMAIN    "xumatomacbook-pro.local"
 #define BARE      "guanfei@" DOMAIN
@@ -252,7 +253,10 @@ static int run(int argc, char **argv, const struct command *c)
         return usage_error(c, "%s is too much", argv[rest]);
     if (upstream_parse("builtin:", &o.proxy.upstream, &e))
         return 1;
-    status = capture_run(&o, begin, &d, &cap);
+    status = serving_begin(c, &o);
+    if (!status)
+        status = capture_run(&o, begin, &d, &cap);
+    serving_end(&o);
     SSL_CTX_free(d.tls);
     buf_free(&d.heard);
     if (status == 0 && *cap.archive_file)

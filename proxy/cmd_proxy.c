@@ -8,6 +8,7 @@
 #include "../logs/message.h"
 #include "../logs/only.h"
 #include "listen.h"
+#include "serving.h"
 
 #define AT(field) offsetof(struct capture_options, field)
 
@@ -72,6 +73,12 @@ static const struct option_row rows[] = {
      "bridge: the password of --account is its first line; yours alone (mode 600)"},
     {0, "when-full", "wait|gap", OPTION_CHOICE, AT(when_full),
      "when recording falls behind: pause the sessions, or record a gap (default wait)"},
+    {0, "profile", "documented|modern|FILE", OPTION_STRING, AT(serving.profile),
+     "embedded server: how it answers (default documented; docs/serve.md)"},
+    {0, "accounts", "FILE", OPTION_STRING, AT(serving.accounts),
+     "embedded server: its accounts and their passwords; without, whoever comes is let in"},
+    {0, "mechanisms", "LIST", OPTION_STRING, AT(serving.mechanisms),
+     "embedded server: the SASL mechanisms it offers, in their order, parted by commas"},
     {0, "connect-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.connect_s),
      "for reaching the server (default 10)"},
     {0, "handshake-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.handshake_s),
@@ -113,6 +120,7 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
     static struct capture cap; /* too large for a stack */
     struct sockaddr_storage address;
     struct error e;
+    int status;
 
     if (upstream_parse(upstream, &o->proxy.upstream, &e) ||
         (o->proxy.resolver && resolver_parse(o->proxy.resolver, &address, &e)))
@@ -122,7 +130,11 @@ static int run_proxy(const struct command *c, struct capture_options *o, const c
                               "none");
     if (check_server_tls(c, &o->proxy))
         return 2;
-    return bridge_run(c, o, &cap);
+    status = serving_begin(c, o);
+    if (!status)
+        status = bridge_run(c, o, &cap);
+    serving_end(o);
+    return status;
 }
 
 static int parse_balancers(const struct command *c, struct capture_options *o)

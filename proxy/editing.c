@@ -16,7 +16,9 @@ static bool same_certificate(const struct session *s)
 static unsigned bindings(const struct session *s)
 {
     const struct proxy_options *o = s->proxy->options;
-    bool ours = leg_ssl(&s->leg[SIDE_CLIENT]) || leg_ssl(&s->leg[SIDE_SERVER]);
+    /* The embedded server knows what the client's TLS is bound by. */
+    bool ours = (leg_ssl(&s->leg[SIDE_CLIENT]) && !leg_is_embedded(&s->leg[SIDE_SERVER])) ||
+                leg_ssl(&s->leg[SIDE_SERVER]);
 
     switch ((enum channel_binding)o->channel_binding) {
     case CHANNEL_BINDING_AUTO:

@@ -73,21 +73,35 @@ static void on_timer(uv_timer_t *timer)
     arm(in, false);
 }
 
+static void on_unmade(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+/* Another client sent it something. */
+static void on_wake(void *arg)
+{
+    arm(arg, true);
+}
+
 struct layer *inproc_new(struct leg *l, const struct server_options *o)
 {
     struct inproc *in = calloc(1, sizeof *in);
+    struct server_options with = *o;
 
     if (!in)
         return NULL;
     in->layer.ops = &inproc_ops;
     in->layer.leg = l;
-    in->server = server_new(o);
-    if (!in->server) {
-        free(in);
-        return NULL;
-    }
     uv_timer_init(l->loop, &in->timer);
     in->timer.data = in;
+    with.wake = on_wake;
+    with.wake_arg = in;
+    in->server = server_new(&with);
+    if (!in->server) {
+        uv_close((uv_handle_t *)&in->timer, on_unmade);
+        return NULL;
+    }
     arm(in, true);
     return &in->layer;
 }

@@ -29,6 +29,7 @@ enum channel_binding {
 };
 
 struct account;
+struct world;
 
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
@@ -57,6 +58,7 @@ struct proxy_options {
     int strip_compression;   /* 1: XEP-0138 is taken out of the features */
     const struct account *account; /* bridge: borrowed; NULL: the client's own */
     const char *stream_id;   /* builtin: a fixed stream id, or NULL */
+    struct world *world;     /* builtin: borrowed; its loop is ours */
 };
 
 /* What options do not say. */

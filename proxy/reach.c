@@ -117,10 +117,22 @@ static const enum dial_tls wanted[] = {
     [SERVER_TLS_OFF] = DIAL_STREAM,
 };
 
+/* The embedded server takes its TLS from us: what binds it is the client's. */
+static bool client_binding(void *arg, enum cb_type type, struct scram_binding *b)
+{
+    struct session *s = arg;
+    SSL *ssl = leg_ssl(CLIENT(s));
+
+    return ssl && s->proxy->options->channel_binding != CHANNEL_BINDING_BRIDGE &&
+           cb_get(ssl, type, b);
+}
+
 static void begin(struct session *s)
 {
     const struct proxy_options *po = s->proxy->options;
-    const struct server_options o = {.stream_id = po->stream_id, .reader = s->proxy->reader};
+    const struct server_options o = {.world = po->world, .stream_id = po->stream_id,
+                                     .reader = s->proxy->reader, .binding = client_binding,
+                                     .binding_arg = s};
     const struct dial_options d = {
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,

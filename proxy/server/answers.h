@@ -1,62 +1,44 @@
 /* answers.h: what the embedded server answers to a stanza, as a table (answers.c, docs/serve.md).
  *
- * It keeps what one connection's answers depend on: who the client is and what it stored. The
- * server embeds it; one thread. Nothing is sent here: the text goes to a buffer, and `effects` say
- * what it means for the order of what is sent.
+ * The rows' functions live with what they are about; each writes its answer with ask.h.
  */
 #ifndef XMPPTAP_ANSWERS_H
 #define XMPPTAP_ANSWERS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "ask.h"
 
-#include "../../decoder/buf.h"
-#include "../../decoder/reader.h"
-#include "stash.h"
+/* Answers, or routes, an iq, message or presence of jabber:client. */
+void answers_stanza(struct ask *q);
 
-#define JID_PART_MAX 1023 /* bytes, RFC 7622 §3 */
-#define RANDOM_SIZE  37   /* a UUID's 36 characters and the NUL */
+/* ---- the rows' functions, by their files ---- */
 
-struct answers {
-    char domain[JID_PART_MAX + 1];
-    char local[JID_PART_MAX + 1];
-    char resource[JID_PART_MAX + 1];
-    bool authenticated; /* `local` is set */
-    bool bound;         /* `resource` is set */
-    bool available;
-    struct stash stash; /* private XML, the vCard */
-};
+/* session.c: RFC 6120 §7, XEP-0078, XEP-0077 */
+void answer_bind(struct ask *q);
+void answer_bind_again(struct ask *q);
+void answer_auth(struct ask *q);
+void answer_register_get(struct ask *q);
+void answer_register_set(struct ask *q);
 
-enum answer_effect {
-    ANSWER_HOLDS = 1,    /* what comes behind this answer may be held back */
-    ANSWER_RELEASES = 2, /* what is held must go out before this answer */
-    ANSWER_ARRIVED = 4,  /* the client is available now: its contact's presence is due */
-    ANSWER_LEFT = 8      /* it is no longer */
-};
+/* roster_iq.c: RFC 6121 §2 */
+void answer_roster_get(struct ask *q);
+void answer_roster_set(struct ask *q);
 
-struct answer {
-    struct buf *text; /* borrowed; the answer is appended, it may be empty */
-    unsigned effects;
-    const char *stream_error; /* the stream's end with this condition, or NULL */
-};
+/* storage.c: XEP-0049, XEP-0054 */
+void answer_private_get(struct ask *q);
+void answer_private_set(struct ask *q);
+void answer_vcard_get(struct ask *q);
+void answer_vcard_set(struct ask *q);
 
-void answers_init(struct answers *a);
-void answers_free(struct answers *a);
+/* about.c: XEP-0030, XEP-0092, XEP-0202, XEP-0012 */
+void answer_info_domain(struct ask *q);
+void answer_info_account(struct ask *q);
+void answer_items(struct ask *q);
+void answer_version(struct ask *q);
+void answer_time(struct ask *q);
+void answer_last(struct ask *q);
 
-/* The answer to `it`, an iq, message or presence of jabber:client; `root` is the root tag of the
- * client's stream. Errors: ERR_NOMEM, ERR_IO (no random bytes), ERR_CAP (`out->text` is full); the
- * text is not complete then. */
-int answers_stanza(struct answers *a, const struct item *it, const struct buf *root,
-                   struct answer *out) MUST_CHECK;
-
-/* Appends the presence of the roster's contact. Errors: ERR_NOMEM, ERR_CAP. */
-int answers_contact(struct answers *a, struct buf *out) MUST_CHECK;
-
-/* Takes `name` (n bytes: a localpart, or a bare JID of the domain) as who the client is. False if
- * it is none (RFC 7622 §3.3.1, and not UTF-8 that XML can hold): nothing is changed then. */
-bool answers_login(struct answers *a, const char *name, size_t n);
-
-/* A random UUID. 0 or ERR_IO. */
-int answers_random(char out[RANDOM_SIZE]) MUST_CHECK;
+/* privacy_iq.c: XEP-0016 */
+void answer_privacy_get(struct ask *q);
+void answer_privacy_set(struct ask *q);
 
 #endif

@@ -1,7 +1,6 @@
 #include "plain.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "../../decoder/sasl.h"
 
@@ -50,22 +49,20 @@ bool plain_is_base64(const char *base64, size_t n)
 }
 
 /* Empty, or the bare JID that the client logs in as. */
-static bool authzid_allowed(const struct answers *a, const char *authzid, size_t n)
+static bool authzid_allowed(const struct user *u, const char *authzid)
 {
-    size_t local = strlen(a->local);
+    struct jid j;
 
-    if (n == 0)
-        return true;
-    return n == local + 1 + strlen(a->domain) && authzid[local] == '@' &&
-           strncasecmp(authzid, a->local, local) == 0 &&
-           strncasecmp(authzid + local + 1, a->domain, n - local - 1) == 0;
+    return !*authzid || (prep_jid(authzid, &j) && strcmp(j.local, u->local) == 0 &&
+                         strcmp(j.domain, u->domain) == 0 && !*j.resource);
 }
 
-const char *plain_login(struct answers *a, const char *base64, size_t n)
+const char *plain_login(struct client *c, const char *base64, size_t n)
 {
-    char message[MESSAGE_MAX];
+    char message[MESSAGE_MAX + 1];
+    struct user *u;
     const char *authcid, *password, *end;
-    long len = sasl_base64(base64, n, message, sizeof message);
+    long len = sasl_base64(base64, n, message, MESSAGE_MAX);
 
     if (len < 0)
         return "incorrect-encoding";
@@ -76,11 +73,12 @@ const char *plain_login(struct answers *a, const char *base64, size_t n)
         !plain_is_utf8(message, (size_t)len))
         return "malformed-request";
     authcid++;
-    if (password + 1 == end || !answers_login(a, authcid, (size_t)(password - authcid)))
+    message[len] = '\0';
+    u = client_account(c, authcid, (size_t)(password - authcid));
+    if (!u || !credentials_allow(&u->credentials, password + 1))
         return "not-authorized";
-    if (!authzid_allowed(a, message, (size_t)(authcid - 1 - message))) {
-        a->authenticated = false;
+    if (!authzid_allowed(u, message))
         return "invalid-authzid";
-    }
+    client_login(c, u);
     return NULL;
 }

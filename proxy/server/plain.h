@@ -1,7 +1,6 @@
 /* plain.h: SASL PLAIN as the embedded server takes it: RFC 4616, RFC 6120 §6.4.
  *
- * Any account with any password is let in, but what is not a PLAIN message is not. Pure; any
- * thread.
+ * One thread, the world's.
  */
 #ifndef XMPPTAP_PLAIN_H
 #define XMPPTAP_PLAIN_H
@@ -9,11 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "answers.h"
+#include "client.h"
 
-/* Reads the base64 of a PLAIN message and logs `a` in. Returns NULL, or the condition of the
+/* Reads the base64 of a PLAIN message and logs `c` in. Returns NULL, or the condition of the
  * <failure/> (a string constant). */
-const char *plain_login(struct answers *a, const char *base64, size_t n);
+const char *plain_login(struct client *c, const char *base64, size_t n);
 
 /* Is it base64 of at most 3 KiB? For mechanisms whose message says nothing more. */
 bool plain_is_base64(const char *base64, size_t n);

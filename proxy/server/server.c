@@ -7,9 +7,15 @@
 #include "../../decoder/buf.h"
 #include "../../decoder/reader.h"
 #include "../../decoder/scan.h"
+#include "../channel_binding.h"
 #include "answers.h"
+#include "client.h"
 #include "markup.h"
+#include "ns.h"
 #include "plain.h"
+#include "presence.h"
+#include "stream_features.h"
+#include "world.h"
 
 #define ITEM_BYTES   (256u << 10)
 #define OUTPUT_BYTES (1u << 20)
@@ -17,33 +23,26 @@
 #define KEEP_BYTES   4096 /* a buffer that has grown larger is given back when it is empty */
 #define DEPTH        256
 
-#define HOLD_US    500000
-#define CONTACT_US 50000
+#define HOLD_US 500000
 
 #define SASL_FAILURES 5 /* RFC 6120 §6.4.5 */
-
-#define NS_STREAM "http://etherx.jabber.org/streams"
-#define NS_CLIENT "jabber:client"
-#define NS_TLS    "urn:ietf:params:xml:ns:xmpp-tls"
-#define NS_SASL   "urn:ietf:params:xml:ns:xmpp-sasl"
 
 static const struct scan_limits limits = {
     .tag_bytes = ITEM_BYTES, .item_bytes = ITEM_BYTES, .depth = DEPTH};
 
 struct server {
-    char *stream_id; /* owned; NULL: random */
+    struct server_options options; /* `stream_id` is owned */
     struct reader *reader;
     bool own_reader;
     struct scan scan;
     struct reader_stream root;
-    struct answers answers;
+    struct client client;
     struct buf in; /* a token that came in pieces */
     struct buf out;
     struct buf text; /* the answer being written */
     struct buf held; /* answers that wait for the hold's end */
     int64_t now_us;
     int64_t hold_until_us;  /* -1: nothing is held */
-    int64_t contact_due_us; /* when the contact's presence goes out, -1: never */
     unsigned failures;      /* SASL attempts that failed */
     bool tls;
     bool wants_tls;
@@ -62,18 +61,26 @@ static int flush_held(struct server *s)
     return err;
 }
 
-/* Sends what is in s->text. */
-static int emit(struct server *s)
+/* Sends `n` bytes of our own making. */
+static int send_out(struct server *s, const char *p, size_t n)
 {
     struct buf *to = s->hold_until_us >= 0 ? &s->held : &s->out;
-    int err = buf_add(to, s->text.p, s->text.len);
+    int err = buf_add(to, p, n);
 
     if (err == ERR_CAP && to == &s->held) { /* too much to hold: the order stays, the wait ends */
         s->hold_until_us = -1;
         err = flush_held(s);
         if (!err)
-            err = buf_add(&s->out, s->text.p, s->text.len);
+            err = buf_add(&s->out, p, n);
     }
+    return err;
+}
+
+/* Sends what is in s->text. */
+static int emit(struct server *s)
+{
+    int err = send_out(s, s->text.p, s->text.len);
+
     s->text.len = 0;
     return err;
 }
@@ -85,14 +92,7 @@ static int emit_str(struct server *s, const char *xml)
     return err ? err : emit(s);
 }
 
-/* Only while nothing is held. */
-static int emit_contact(struct server *s)
-{
-    s->contact_due_us = -1;
-    return answers_contact(&s->answers, &s->out);
-}
-
-/* The hold ends: what was held, then the contact's presence if it is still to come. */
+/* The hold ends: what was held, then the contacts' presence if it is still to come. */
 static int release(struct server *s)
 {
     int err;
@@ -101,25 +101,27 @@ static int release(struct server *s)
         return 0;
     s->hold_until_us = -1;
     err = flush_held(s);
-    return !err && s->contact_due_us >= 0 ? emit_contact(s) : err;
+    if (!err && s->client.contacts_due_us >= 0)
+        presence_contacts(&s->client);
+    return err;
 }
 
 static int emit_header(struct server *s)
 {
     char random[RANDOM_SIZE];
-    const char *id = s->stream_id;
+    const char *id = s->options.stream_id;
     struct buf *text = &s->text;
     int err = 0;
 
     if (!id) {
-        err = answers_random(random);
+        err = client_random(random);
         id = random;
     }
     if (!err)
         err = buf_str(text, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
                             "xmlns:stream='" NS_STREAM "' from='");
     if (!err)
-        err = markup_escape(text, s->answers.domain);
+        err = markup_escape(text, s->client.domain);
     if (!err)
         err = buf_str(text, "' id='");
     if (!err)
@@ -187,33 +189,33 @@ static void expect_stream(struct server *s)
     s->challenged = false;
 }
 
-#define VER      "<ver xmlns=\"urn:xmpp:features:rosterver\"/>"
-#define REGISTER "<register xmlns=\"http://jabber.org/features/iq-register\"/>"
-#define SESSION  "<session xmlns=\"urn:ietf:params:xml:ns:xmpp-session\"/>"
-#define BIND     "<bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\"/>"
-#define LOGINS                                                                                     \
-    "<mechanisms xmlns=\"" NS_SASL "\"><mechanism>PLAIN</mechanism>"                               \
-    "<mechanism>ANONYMOUS</mechanism></mechanisms>" REGISTER                                       \
-    "<auth xmlns=\"http://jabber.org/features/iq-auth\"/>"
-
-static const char *features(const struct server *s)
+static struct stream_state state_of(const struct server *s)
 {
-    if (s->answers.authenticated)
-        return "<stream:features>" VER SESSION REGISTER BIND "</stream:features>";
-    if (s->tls)
-        return "<stream:features>" VER LOGINS "</stream:features>";
-    return "<stream:features>" VER "<starttls xmlns=\"" NS_TLS "\"/>" LOGINS "</stream:features>";
+    struct stream_state state = {
+        .tls = s->tls,
+        .authenticated = s->client.user != NULL,
+        .accounts = s->client.world->closed,
+    };
+    struct scram_binding b;
+
+    for (int t = 0; t < CB_TYPES && s->tls && s->options.binding; t++)
+        if (s->options.binding(s->options.binding_arg, (enum cb_type)t, &b))
+            state.bindings |= 1u << t;
+    return state;
+}
+
+static int emit_features(struct server *s)
+{
+    struct stream_state state = state_of(s);
+    int err = stream_features_put(&s->text, s->client.world->profile, &state);
+
+    return err ? err : emit(s);
 }
 
 /* The domain asked for; without `to` the one of the stream before. False if it is none. */
 static bool take_domain(struct server *s, const char *to)
 {
-    if (!to || !*to)
-        return true;
-    if (strlen(to) > JID_PART_MAX || strpbrk(to, "@/ \t\r\n"))
-        return false;
-    memcpy(s->answers.domain, to, strlen(to) + 1);
-    return true;
+    return !to || !*to || client_domain(&s->client, to);
 }
 
 static int take_header(struct server *s, const char *p, size_t n)
@@ -234,7 +236,7 @@ static int take_header(struct server *s, const char *p, size_t n)
         return stream_error(s, "host-unknown");
     err = emit_header(s);
     /* Without a version the client is older than features (RFC 6120 §4.7.5). */
-    return err || !version ? err : emit_str(s, features(s));
+    return err || !version ? err : emit_features(s);
 }
 
 /* ---- STARTTLS and SASL (RFC 6120 §5, §6) ---- */
@@ -242,7 +244,7 @@ static int take_header(struct server *s, const char *p, size_t n)
 static int take_starttls(struct server *s, const struct item *it)
 {
     (void)it;
-    if (s->tls || s->answers.authenticated)
+    if (s->tls || s->client.user)
         return finish(s, "<failure xmlns=\"" NS_TLS "\"/>");
     s->wants_tls = true;
     return emit_str(s, "<proceed xmlns=\"" NS_TLS "\"/>");
@@ -272,7 +274,7 @@ static int take_plain(struct server *s, const struct node *n)
 {
     bool empty = strcmp(n->text, "=") == 0;
     const char *failure = n->text_cut ? "malformed-request"
-                                      : plain_login(&s->answers, n->text, empty ? 0 : n->text_len);
+                                      : plain_login(&s->client, n->text, empty ? 0 : n->text_len);
 
     return failure ? sasl_failure(s, failure) : sasl_success(s);
 }
@@ -280,26 +282,34 @@ static int take_plain(struct server *s, const struct node *n)
 static int take_anonymous(struct server *s, const struct node *n)
 {
     char name[RANDOM_SIZE];
+    struct user *u;
     int err;
 
     if (strcmp(n->text, "=") != 0 && !plain_is_base64(n->text, n->text_len))
         return sasl_failure(s, "incorrect-encoding");
-    err = answers_random(name);
+    err = client_random(name);
     if (err)
         return err;
-    return answers_login(&s->answers, name, strlen(name)) ? sasl_success(s)
-                                                          : sasl_failure(s, "not-authorized");
+    u = world_make(s->client.world, name, s->client.domain);
+    if (!u)
+        return sasl_failure(s, "temporary-auth-failure");
+    u->temporary = true;
+    client_login(&s->client, u);
+    return sasl_success(s);
 }
 
 static int take_auth(struct server *s, const struct item *it)
 {
     const char *mechanism = item_attr(it, 0, "mechanism");
     const struct node *n = &it->node[0];
+    struct stream_state state = state_of(s);
 
     s->challenged = false;
-    if (mechanism && strcmp(mechanism, "ANONYMOUS") == 0)
+    if (!mechanism || !stream_features_offers(s->client.world->profile, &state, mechanism))
+        return sasl_failure(s, "invalid-mechanism");
+    if (strcmp(mechanism, "ANONYMOUS") == 0)
         return take_anonymous(s, n);
-    if (!mechanism || strcmp(mechanism, "PLAIN") != 0)
+    if (strcmp(mechanism, "PLAIN") != 0)
         return sasl_failure(s, "invalid-mechanism");
     if (n->text_len || n->text_cut)
         return take_plain(s, n);
@@ -325,23 +335,22 @@ static int take_abort(struct server *s, const struct item *it)
 
 static int take_stanza(struct server *s, const struct item *it)
 {
-    struct answer answer = {.text = &s->text};
-    int err = answers_stanza(&s->answers, it, &s->root.root, &answer);
+    struct ask q;
+    int err;
 
+    ask_init(&q, &s->client, it, &s->root.root, &s->text);
+    answers_stanza(&q);
+    err = q.err;
     if (err)
         return err;
-    if (answer.stream_error)
-        return stream_error(s, answer.stream_error);
-    if (answer.effects & ANSWER_RELEASES)
+    if (q.stream_error)
+        return stream_error(s, q.stream_error);
+    if (q.effects & ASK_RELEASES)
         err = release(s);
     if (!err)
         err = emit(s);
-    if (answer.effects & ANSWER_HOLDS && s->hold_until_us < 0)
+    if (q.effects & ASK_HOLDS && s->hold_until_us < 0)
         s->hold_until_us = s->now_us + HOLD_US;
-    if (answer.effects & ANSWER_ARRIVED)
-        s->contact_due_us = s->now_us + CONTACT_US;
-    if (answer.effects & ANSWER_LEFT)
-        s->contact_due_us = -1;
     return err;
 }
 
@@ -370,7 +379,7 @@ static int take_item(struct server *s, const char *p, size_t n)
         return unreadable(s, (enum error_code)err);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (item_is(it, 0, rows[i].ns, rows[i].name))
-            return rows[i].before_auth && s->answers.authenticated
+            return rows[i].before_auth && s->client.user
                        ? stream_error(s, "policy-violation")
                        : rows[i].take(s, it);
     return stream_error(s, item_is(it, 0, "jabber:server", NULL) ? "invalid-namespace"
@@ -442,17 +451,17 @@ struct server *server_new(const struct server_options *o)
         return NULL;
     s->reader = o->reader ? o->reader : reader_new();
     s->own_reader = !o->reader;
-    s->stream_id = o->stream_id ? strdup(o->stream_id) : NULL;
-    s->hold_until_us = s->contact_due_us = -1;
+    s->options = *o;
+    s->options.stream_id = o->stream_id ? strdup(o->stream_id) : NULL;
+    s->hold_until_us = -1;
     buf_init(&s->in, ITEM_BYTES);
     buf_init(&s->out, OUTPUT_BYTES);
     buf_init(&s->text, OUTPUT_BYTES);
     buf_init(&s->held, HELD_BYTES);
-    answers_init(&s->answers);
-    take_domain(s, "localhost");
+    client_init(&s->client, o->world, s);
     reader_stream_init(&s->root);
     expect_stream(s);
-    if (!s->reader || (o->stream_id && !s->stream_id)) {
+    if (!s->reader || (o->stream_id && !s->options.stream_id)) {
         server_free(s);
         return NULL;
     }
@@ -463,10 +472,11 @@ void server_free(struct server *s)
 {
     if (!s)
         return;
+    presence_gone(&s->client);
     if (s->own_reader)
         reader_free(s->reader);
-    free(s->stream_id);
-    answers_free(&s->answers);
+    free((char *)s->options.stream_id);
+    client_free(&s->client);
     reader_stream_free(&s->root);
     buf_free(&s->in);
     buf_free(&s->out);
@@ -539,17 +549,46 @@ int64_t server_due_us(const struct server *s)
 {
     if (s->done)
         return -1;
-    return s->hold_until_us >= 0 ? s->hold_until_us : s->contact_due_us;
+    return s->hold_until_us >= 0 ? s->hold_until_us : s->client.contacts_due_us;
 }
 
 int server_tick(struct server *s, int64_t now_us)
 {
     int64_t due = server_due_us(s);
-    int err;
+    int err = 0;
 
     s->now_us = now_us;
     if (due < 0 || now_us < due)
         return 0;
-    err = s->hold_until_us >= 0 ? release(s) : emit_contact(s);
+    if (s->hold_until_us >= 0)
+        err = release(s);
+    else
+        presence_contacts(&s->client);
     return settle(s, err);
+}
+
+/* ---- what others send ---- */
+
+int64_t server_now_us(const struct server *s)
+{
+    return s->now_us;
+}
+
+void server_send(struct server *s, const char *p, size_t n)
+{
+    if (s->done)
+        return;
+    if (send_out(s, p, n))
+        s->done = true; /* it does not take what is sent to it */
+    if (s->options.wake)
+        s->options.wake(s->options.wake_arg);
+}
+
+void server_end(struct server *s, const char *condition)
+{
+    if (s->done)
+        return;
+    settle(s, stream_error(s, condition));
+    if (s->options.wake)
+        s->options.wake(s->options.wake_arg);
 }

@@ -1,9 +1,8 @@
 /* server.h: the embedded server, one connection of it. Sans-I/O: bytes in, bytes out, no sockets,
  * no clock but the one it is told, no threads. The proxy puts it where the server's leg would be.
  *
- * It answers as the server of the documented trace did (tests/data/trace): features in that order,
- * the roster entry, the privacy list `blocked`, the vCard, the contact's presence. Any account and
- * password is let in; the domain is the one the client asks for. One thread (the loop's).
+ * What its connections share, accounts and who is online, is the world (world.h); how it answers is
+ * the world's profile. One thread (the loop's); all connections of a world are one loop's.
  */
 #ifndef XMPPTAP_SERVER_H
 #define XMPPTAP_SERVER_H
@@ -12,13 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../channel_binding.h"
+
 struct reader;
 struct server;
+struct world;
 
 struct server_options {
+    struct world *world;   /* borrowed while the server lives */
     const char *stream_id; /* fixed id for every stream (the demo); NULL: a random one each */
     struct reader *reader; /* borrowed while the server lives, its thread's; NULL: one of its own.
                             * Shared, an idle connection costs 8 KiB instead of 60 */
+    /* Somebody else's call has made output, or the server is done: fetch it soon, not from within. May
+     * be NULL. */
+    void (*wake)(void *arg);
+    void *wake_arg;
+    /* What the client's TLS connection is bound by, as cb_get(). May be NULL: nothing. */
+    bool (*binding)(void *arg, enum cb_type type, struct scram_binding *b);
+    void *binding_arg;
 };
 
 /* Returns owned, NULL if there is no memory. Borrows `o` for the call only. */
@@ -46,5 +56,15 @@ bool server_done(const struct server *s);
 /* When server_tick() must be called at the latest (same clock), or -1 if nothing is due. */
 int64_t server_due_us(const struct server *s);
 int server_tick(struct server *s, int64_t now_us);
+
+/* ---- for client.h: inside another connection's call, too ---- */
+
+int64_t server_now_us(const struct server *s); /* of the last call */
+
+/* A stanza, whole. One that cannot take it is done. */
+void server_send(struct server *s, const char *p, size_t n);
+
+/* Ends the stream with this condition (RFC 6120 §4.9.3). */
+void server_end(struct server *s, const char *condition);
 
 #endif

@@ -18,6 +18,7 @@
 #include "../../decoder/buf.h"
 #include "../../decoder/reader.h"
 #include "../../proxy/server/server.h"
+#include "../../proxy/server/world.h"
 
 #define EXCHANGE  "tests/data/trace/exchange.tsv"
 #define STREAM_NS "http://etherx.jabber.org/streams"
@@ -66,6 +67,7 @@
 
 struct link {
     struct server *s;
+    struct world *own;  /* owned, or NULL */
     struct buf got; /* what the server sent since the last look */
     size_t piece;   /* bytes fed at a time, 0: all */
     int64_t now_us;
@@ -108,19 +110,51 @@ static inline void expect(struct link *l, const char *xml)
     assert_string_equal(got(l), xml);
 }
 
-static inline void open_link(struct link *l)
+static inline struct world *new_world(const char *profile)
 {
-    struct server_options o = {.stream_id = STREAM_ID};
+    struct error e = {0};
+    struct profile *p = profile_open(profile, &e);
+    struct world *w;
+
+    if (!p)
+        fail_msg("%s", e.detail);
+    w = world_new(p);
+    assert_non_null(w);
+    return w;
+}
+
+static inline void free_world(struct world *w)
+{
+    struct profile *p = w ? (struct profile *)w->profile : NULL;
+
+    world_free(w);
+    profile_free(p);
+}
+
+/* One more connection to `w`. */
+static inline void open_in(struct link *l, struct world *w)
+{
+    struct server_options o = {.world = w, .stream_id = STREAM_ID};
 
     *l = (struct link){.s = server_new(&o)};
     assert_non_null(l->s);
     buf_init(&l->got, 64u << 20);
 }
 
+/* The only one to a world of its own, as the documented server. */
+static inline void open_link(struct link *l)
+{
+    struct world *w = new_world("documented");
+
+    open_in(l, w);
+    l->own = w;
+}
+
 static inline void close_link(struct link *l)
 {
     server_free(l->s);
     buf_free(&l->got);
+    free_world(l->own);
 }
 
 /* To where stanzas flow: ann@example.org/here. */

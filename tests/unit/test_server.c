@@ -124,18 +124,18 @@ static void test_sasl_failures_are_counted(void **state)
     close_link(&l);
 }
 
-/* A name as long as a JID allows with the contact's `1` behind it, and one byte more. */
+/* A name as long as a JID allows (the contact's, with a `1` behind it, is none then), and one byte more. */
 static void test_long_names(void **state)
 {
     /* clang-format off */
     static const struct {
         size_t n;
         bool fits;
-    } rows[] = {{1022, true}, {1023, false}};
+    } rows[] = {{1022, true}, {1023, true}, {1024, false}};
     char name[1100], xml[2048];
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         struct link l;
 
         open_link(&l);
@@ -332,7 +332,8 @@ static void test_caps(void **state)
 
 static void test_random_ids(void **state)
 {
-    struct server_options o = {.stream_id = NULL};
+    struct world *w = new_world("documented");
+    struct server_options o = {.world = w};
     char ids[4][37] = {{0}};
 
     (void)state;
@@ -353,6 +354,7 @@ static void test_random_ids(void **state)
             assert_string_not_equal(ids[i], ids[k]);
         close_link(&l);
     }
+    free_world(w);
 }
 
 static void test_shared_reader(void **state)
@@ -363,7 +365,10 @@ static void test_shared_reader(void **state)
 
     (void)state;
     for (int i = 0; i < 8; i++) {
-        l[i] = (struct link){.s = server_new(&o), .piece = 3};
+        struct world *w = new_world("documented");
+
+        o.world = w;
+        l[i] = (struct link){.s = server_new(&o), .own = w, .piece = 3};
         buf_init(&l[i].got, 1 << 20);
     }
     for (int i = 0; i < 8; i++)
@@ -388,7 +393,7 @@ static void test_idle(void **state)
     static char big[200000];
     size_t before, after;
 
-    snprintf(big, sizeof big, "<message><body>%0190000d</body></message>", 0);
+    snprintf(big, sizeof big, "<message to='" ME "'><body>%0190000d</body></message>", 0);
     before = mallinfo2().uordblks;
     for (size_t i = 0; i < strlen(big); i += 1000)
         assert_int_equal(server_input(l.s, big + i, strnlen(big + i, 1000), 0), 0);

@@ -61,7 +61,15 @@ static const struct {
      STANZA_ERROR("cancel", "not-allowed")},
     {IQ("set", " to='a&lt;b'><x xmlns='y'>1<z/>&amp;</x>"),
      FROM_TO("a&lt;b", "error") "><x xmlns='y'>1<z/>&amp;</x>"
+     STANZA_ERROR("modify", "jid-malformed")},
+    {IQ("get", " to='example.com'><x xmlns='y'/>"),
+     FROM_TO("example.com", "error") "><x xmlns='y'/>"
+     STANZA_ERROR("cancel", "remote-server-not-found")},
+    {IQ("get", " to='ann@example.org/other'><x xmlns='y'/>"),
+     FROM_TO("ann@example.org/other", "error") "><x xmlns='y'/>"
      STANZA_ERROR("cancel", "service-unavailable")},
+    {IQ("get", " to='" ME "'><x xmlns='y'/>"),
+     "<iq from=\"" ME "\" to=\"" ME "\" type='get' id='1'><x xmlns='y'/></iq>"},
     {IQ("get", ">"), ERROR_IQ STANZA_ERROR("modify", "bad-request")},
     {IQ("get", "><a/><b/>"), ERROR_IQ "<a/>" STANZA_ERROR("modify", "bad-request")},
     {IQ("what", "><a/>"), ERROR_IQ "<a/>" STANZA_ERROR("modify", "bad-request")},
@@ -76,14 +84,20 @@ static const struct {
      "<presence from=\"" ME "\" to=\"ann@example.org\" id='p1' xml:lang='de'>"
      "<show>away</show></presence>"},
     {"<presence/>", "<presence from=\"" ME "\" to=\"ann@example.org\"/>"},
-    {"<message to='bob@example.org'><body>hi</body></message>", ""},
+    {"<message to='bob@example.org'><body>hi</body></message>",
+     "<message from=\"bob@example.org\" type=\"error\" to=\"" ME "\"><error type=\"cancel\">"
+     "<service-unavailable xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></error></message>"},
+    {"<message to='ann1@example.org'><body>hi</body></message>", ""}, /* it listens */
     {"<message to='" ME "' id='m' type='chat'><body>a &lt; b</body></message>",
      "<message from=\"" ME "\" to=\"" ME "\" id='m' type='chat'><body>a &lt; b</body>"
      "</message>"},
-    {"<message from='x@y' to='ann@example.org'/>",
+    {"<presence/><message from='x@y' to='ann@example.org'/>",
+     "<presence from=\"" ME "\" to=\"ann@example.org\"/>"
      "<message from=\"" ME "\" to=\"ann@example.org\"/>"},
-    {"<message><body>note</body></message>",
+    {"<presence/><message><body>note</body></message>",
+     "<presence from=\"" ME "\" to=\"ann@example.org\"/>"
      "<message from=\"" ME "\" to=\"ann@example.org\"><body>note</body></message>"},
+    {"<message><body>nobody is there</body></message>", ""},
     {"<message to='ann@example.org/other'/>", ""},
     {"<message type='error'/>", ""},
     {" \n ", ""},
@@ -130,7 +144,7 @@ static void test_before_bind(void **state)
         {IQ("set", "><query xmlns='jabber:iq:auth'><username>ann</username>"
             "<password>x</password><resource>here</resource></query>")
          IQ("get", "><ping xmlns='urn:xmpp:ping'/>"),
-         "<iq type=\"result\" id=\"1\"/>" RESULT "/>"},
+         RESULT "/>" RESULT "/>"},
         {IQ("set", "><query xmlns='jabber:iq:register'><username>ann</username>"
             "<password>x</password></query>"), "<iq type=\"result\" id=\"1\"/>"},
     };
@@ -154,17 +168,17 @@ static void test_before_bind(void **state)
 /* What the client names itself comes back escaped, wherever it stands. */
 static void test_escaping(void **state)
 {
-    static const char quoted[] = "ann@a&apos;b&amp;c/&apos;&lt;&amp;&quot;&gt;";
+    static const char quoted[] = "ann@a.b/&apos;&lt;&amp;&quot;&gt;";
     char out[1024];
     struct link l;
 
     (void)state;
     open_link(&l);
     feed(&l, "<stream:stream xmlns='jabber:client' xmlns:stream='" STREAM_NS
-             "' to=\"a'b&amp;c\" version='1.0'>" AUTH_PLAIN);
-    assert_non_null(strstr(got(&l), "from='a&apos;b&amp;c' id="));
+             "' to=\"A.b\" version='1.0'>" AUTH_PLAIN);
+    assert_non_null(strstr(got(&l), "from='a.b' id="));
     feed(&l, "<stream:stream xmlns='jabber:client' xmlns:stream='" STREAM_NS
-             "' to=\"a'b&amp;c\" version='1.0'>");
+             "' to=\"A.b\" version='1.0'>");
     got(&l);
     feed(&l, "<iq type='set' id='&quot;&apos;&lt;&amp;&#10;'><bind "
              "xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>'&lt;&amp;\"&gt;</resource>"
@@ -175,12 +189,12 @@ static void test_escaping(void **state)
              quoted, quoted);
     expect(&l, out);
     feed(&l, "<presence/>");
-    snprintf(out, sizeof out, "<presence from=\"%s\" to=\"ann@a&apos;b&amp;c\"/>", quoted);
+    snprintf(out, sizeof out, "<presence from=\"%s\" to=\"ann@a.b\"/>", quoted);
     expect(&l, out);
     feed(&l, "<iq type='get' to='a&#9;\"b' id='$L'><a/></iq>");
     snprintf(out, sizeof out,
              "<iq from=\"a&#9;&quot;b\" type=\"error\" to=\"%s\" id=\"$L\"><a/>" STANZA_ERROR(
-                 "cancel", "service-unavailable"), quoted);
+                 "modify", "jid-malformed"), quoted);
     expect(&l, out);
     close_link(&l);
 }
@@ -207,8 +221,8 @@ static void test_prefixes(void **state)
         {root, "<iq type='get' id='1' xmlns:y='urn:1'><x:q><y:a/></x:q></iq>",
          ERROR_IQ "<x:q xmlns:y='urn:1'" ROOTS " xmlns:x='urn:x'><y:a/></x:q>"
          STANZA_ERROR("cancel", "service-unavailable")},
-        {plain, "<c:message><c:body>1</c:body></c:message>",
-         "<c:message from=\"" ME "\" to=\"ann@example.org\" xmlns='" STREAM_NS
+        {plain, "<c:message to='" ME "'><c:body>1</c:body></c:message>",
+         "<c:message from=\"" ME "\" to=\"" ME "\" xmlns='" STREAM_NS
          "' xmlns:c='jabber:client'><c:body>1</c:body></c:message>"},
     };
 

@@ -1,0 +1,165 @@
+#include "route.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "ns.h"
+#include "world.h"
+
+#define FROM_TO " from=\"$F\" to=\"$T\""
+
+/* What a message's type means for where it goes (RFC 6121 §8.5). */
+enum message_type { CHAT, NORMAL, HEADLINE, GROUPCHAT, ERROR };
+
+static enum message_type type_of(const struct ask *q)
+{
+    static const char *const names[] = {"chat", "normal", "headline", "groupchat", "error"};
+
+    for (int i = 0; i < 5; i++)
+        if (q->type && strcmp(q->type, names[i]) == 0)
+            return (enum message_type)i;
+    return NORMAL;
+}
+
+static void deliver(struct ask *q, struct client *to)
+{
+    struct buf *before = ask_begin(q);
+
+    ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
+    ask_send(q, to);
+    ask_end(q, before);
+}
+
+/* ---- iqs ---- */
+
+void route_iq(struct ask *q)
+{
+    struct client *to = client_find(q->user, q->peer.resource);
+
+    if (to)
+        deliver(q, to);
+    else
+        ask_error(q, "service-unavailable");
+}
+
+/* ---- messages to an account ---- */
+
+/* The highest priority among those that want messages, -1: nobody does. */
+static int best_priority(const struct user *u)
+{
+    int best = -1;
+
+    for (const struct client *c = u->clients; c; c = c->next)
+        if (c->available && c->priority > best)
+            best = c->priority;
+    return best;
+}
+
+/* To the client, or clients, that are available most (RFC 6121 §8.5.2.1.1); a headline to all. */
+static void deliver_to(struct ask *q, int least)
+{
+    struct buf *before = ask_begin(q);
+
+    ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
+    for (struct client *c = q->user->clients; c; c = c->next)
+        if (c->available && c->priority >= least)
+            ask_send(q, c);
+    ask_end(q, before);
+}
+
+/* XEP-0160 §3, with XEP-0203's time of arrival. */
+static void keep(struct ask *q)
+{
+    struct buf *before = ask_begin(q);
+    time_t now = (time_t)world_now_s(q->c->world);
+    char stamp[sizeof "2002-09-10T23:08:25Z" + 16];
+    size_t n;
+    struct tm tm;
+
+    ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
+    n = q->text->len;
+    if (!q->err && n > 10 && memcmp(q->text->p + n - 10, "</message>", 10) == 0) {
+        gmtime_r(&now, &tm);
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        q->text->len -= 10;
+        ask_put(q, "<delay xmlns=\"" NS_DELAY "\" from=\"$D\" stamp=\"");
+        ask_put(q, stamp);
+        ask_put(q, "\"/></message>");
+    }
+    ask_put_raw(q, "", 1);
+    if (!q->err)
+        q->err = buf_add(&q->user->offline, q->text->p, q->text->len);
+    n = q->err == ERR_CAP;
+    ask_end(q, before);
+    if (n) /* it holds no more (XEP-0160 §3) */
+        ask_error(q, "service-unavailable");
+}
+
+static bool has_body(const struct ask *q)
+{
+    return item_find(q->it, 2, NS_CLIENT, "body") >= 0;
+}
+
+static void to_account(struct ask *q, enum message_type type)
+{
+    int best = best_priority(q->user);
+
+    if (type == GROUPCHAT)
+        ask_error(q, "service-unavailable");
+    else if (type == ERROR)
+        return;
+    else if (best >= 0)
+        deliver_to(q, type == HEADLINE ? 0 : best);
+    else if (type != HEADLINE && has_body(q))
+        keep(q);
+}
+
+/* RFC 6121 §8.5.3 */
+static void to_resource(struct ask *q, enum message_type type)
+{
+    struct client *to = client_find(q->user, q->peer.resource);
+
+    if (to)
+        deliver(q, to);
+    else if (type == CHAT || type == NORMAL)
+        to_account(q, type);
+    else if (type == GROUPCHAT)
+        ask_error(q, "service-unavailable");
+}
+
+void route_message(struct ask *q)
+{
+    enum message_type type = type_of(q);
+
+    switch ((enum ask_target)q->target) {
+    case ASK_NOBODY:
+    case ASK_SELF:
+    case ASK_ACCOUNT:
+        to_account(q, type);
+        return;
+    case ASK_RESOURCE:
+        to_resource(q, type);
+        return;
+    case ASK_FOREIGN:
+        ask_error(q, *q->peer.domain ? "remote-server-not-found" : "jid-malformed");
+        return;
+    case ASK_STRANGER: /* maybe a contact of the profile's, who listens and says nothing */
+        if (!roster_find(&q->c->user->roster, q->bare))
+            ask_error(q, "service-unavailable");
+        return;
+    case ASK_DOMAIN:
+    case ASK_HOME:
+    case ASK_ANY:
+        return;
+    }
+}
+
+void route_offline(struct client *c)
+{
+    struct buf *kept = &c->user->offline;
+
+    for (size_t at = 0; at < kept->len; at += strlen(kept->p + at) + 1)
+        client_send(c, kept->p + at, strlen(kept->p + at));
+    buf_free(kept);
+}

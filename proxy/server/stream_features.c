@@ -1,0 +1,112 @@
+#include "stream_features.h"
+
+#include <string.h>
+
+#include "../channel_binding.h"
+#include "ns.h"
+
+/* When a feature is shown. */
+enum { BEFORE_TLS = 1, BEFORE_LOGIN = 2, BEHIND_LOGIN = 4 };
+
+static int put_mechanisms(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    int err = buf_str(out, "<mechanisms xmlns=\"" NS_SASL "\">");
+
+    for (int i = 0; p->mechanism[i] && !err; i++)
+        if (stream_features_offers(p, s, p->mechanism[i]))
+            err = buf_printf(out, "<mechanism>%s</mechanism>", p->mechanism[i]);
+    return err ? err : buf_str(out, "</mechanisms>");
+}
+
+static int put_bindings(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    int err = 0;
+
+    (void)p;
+    if (!s->bindings || !s->accounts)
+        return 0;
+    err = buf_str(out, "<sasl-channel-binding xmlns=\"" NS_SASL_CB "\">");
+    for (int t = 0; t < CB_TYPES && !err; t++)
+        if (s->bindings & 1u << t)
+            err = buf_printf(out, "<channel-binding type=\"%s\"/>", cb_name((enum cb_type)t));
+    return err ? err : buf_str(out, "</sasl-channel-binding>");
+}
+
+static int put_starttls(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    (void)s;
+    return buf_str(out, p->starttls_required ? "<starttls xmlns=\"" NS_TLS "\"><required/></starttls>"
+                                             : "<starttls xmlns=\"" NS_TLS "\"/>");
+}
+
+static int put_compression(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    (void)p;
+    return s->compressed ? 0
+                         : buf_str(out, "<compression xmlns=\"" NS_COMPRESS_FEATURE
+                                        "\"><method>zlib</method></compression>");
+}
+
+static const struct {
+    const char *xml;
+    unsigned when;
+    int (*put)(struct buf *out, const struct profile *p, const struct stream_state *s);
+} rows[FEATURES] = {
+    [FEATURE_ROSTERVER] = {"<ver xmlns=\"" NS_ROSTERVER "\"/>",
+                           BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
+    [FEATURE_PREAPPROVAL] = {"<sub xmlns=\"" NS_PREAPPROVAL "\"/>", BEHIND_LOGIN, NULL},
+    [FEATURE_STARTTLS] = {NULL, BEFORE_TLS, put_starttls},
+    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN, put_mechanisms},
+    [FEATURE_CHANNEL_BINDING] = {NULL, BEFORE_LOGIN, put_bindings},
+    [FEATURE_REGISTER] = {"<register xmlns=\"http://jabber.org/features/iq-register\"/>",
+                          BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
+    [FEATURE_IQ_AUTH] = {"<auth xmlns=\"http://jabber.org/features/iq-auth\"/>",
+                         BEFORE_TLS | BEFORE_LOGIN, NULL},
+    [FEATURE_SESSION] = {"<session xmlns=\"" NS_SESSION "\"/>", BEHIND_LOGIN, NULL},
+    [FEATURE_BIND] = {"<bind xmlns=\"" NS_BIND "\"/>", BEHIND_LOGIN, NULL},
+    [FEATURE_COMPRESSION] = {NULL, BEHIND_LOGIN, put_compression},
+};
+
+static unsigned now(const struct profile *p, const struct stream_state *s)
+{
+    unsigned when = s->authenticated ? BEHIND_LOGIN : s->tls ? BEFORE_LOGIN : BEFORE_TLS;
+
+    return when == BEFORE_TLS && !profile_has(p, FEATURE_STARTTLS) ? BEFORE_LOGIN : when;
+}
+
+/* Where TLS must come first nothing else is offered (RFC 6120 §5.3.1). */
+static bool is_shown(const struct profile *p, enum feature f, unsigned when)
+{
+    if (when == BEFORE_TLS && p->starttls_required && f != FEATURE_STARTTLS)
+        return false;
+    return rows[f].when & when;
+}
+
+int stream_features_put(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    unsigned when = now(p, s);
+    int err = buf_str(out, "<stream:features>");
+
+    for (unsigned i = 0; i < p->features && !err; i++) {
+        enum feature f = p->feature[i];
+
+        if (is_shown(p, f, when))
+            err = rows[f].put ? rows[f].put(out, p, s) : buf_str(out, rows[f].xml);
+    }
+    return err ? err : buf_str(out, "</stream:features>");
+}
+
+bool stream_features_offers(const struct profile *p, const struct stream_state *s,
+                            const char *mechanism)
+{
+    bool scram = strncmp(mechanism, "SCRAM-", 6) == 0, known = false;
+    size_t n = strlen(mechanism);
+
+    for (int i = 0; p->mechanism[i] && !known; i++)
+        known = strcmp(p->mechanism[i], mechanism) == 0;
+    if (!known || (p->starttls_required && !s->tls))
+        return false;
+    if (scram && !s->accounts)
+        return false;
+    return !scram || strcmp(mechanism + n - 5, "-PLUS") != 0 || s->bindings;
+}

@@ -1,0 +1,34 @@
+/* user.h: an account of the embedded server: who it is and what it keeps.
+ *
+ * Owned by the world; one thread. Each part has its own cap, so an account has one.
+ */
+#ifndef XMPPTAP_USER_H
+#define XMPPTAP_USER_H
+
+#include "credentials.h"
+#include "prep.h"
+#include "roster.h"
+#include "stash.h"
+
+#define USER_CLIENTS 16 /* resources at once */
+
+struct client;
+
+struct user {
+    struct user *next;       /* of the same bucket */
+    char *bare, *local;      /* owned, prepared */
+    const char *domain;      /* in `bare` */
+    struct credentials credentials;
+    struct roster roster;
+    struct stash stash;      /* private XML, the vCard */
+    struct buf offline;      /* messages for it while nobody is there, each with a NUL behind it */
+    struct client *clients;  /* bound, the latest first */
+    bool temporary;          /* goes with its last client: ANONYMOUS */
+    int64_t left_s;          /* wall clock, when its last client went; 0: never */
+};
+
+/* Returns owned, NULL without memory. */
+struct user *user_new(const char *local, const char *domain);
+void user_free(struct user *u);
+
+#endif

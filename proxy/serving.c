@@ -1,0 +1,61 @@
+#include "serving.h"
+
+#include "../logs/message.h"
+#include "server/accounts.h"
+#include "server/world.h"
+
+static int failed(const struct command *c, const struct error *e)
+{
+    if (e->code == ERR_USAGE)
+        return usage_error(c, "%s", e->detail);
+    message(LEVEL_ERROR, PAIRS("reason", error_name(e->code)), "%s", e->detail);
+    return 1;
+}
+
+/* What is for the embedded server alone. 0, or 2 with that said. */
+static int check(const struct command *c, const struct capture_options *o)
+{
+    bool ours = o->proxy.upstream.kind == UPSTREAM_BUILTIN;
+
+    if (!ours && (o->serving.profile || o->serving.accounts || o->serving.mechanisms))
+        return usage_error(c, "--profile, --accounts and --mechanisms are for the embedded server; "
+                              "give builtin: as UPSTREAM");
+    if (ours && o->workers > 1)
+        return usage_error(c, "--workers is for a server elsewhere: those who talk to each other here "
+                              "are one loop's");
+    return 0;
+}
+
+int serving_begin(const struct command *c, struct capture_options *o)
+{
+    struct serving_options *s = &o->serving;
+    struct profile *p;
+    struct error e = {0};
+    int err = check(c, o);
+
+    if (err || o->proxy.upstream.kind != UPSTREAM_BUILTIN)
+        return err;
+    p = profile_open(s->profile ? s->profile : "documented", &e);
+    if (!p)
+        return failed(c, &e);
+    o->proxy.world = world_new(p);
+    if (!o->proxy.world) {
+        profile_free(p);
+        return 1;
+    }
+    if (s->mechanisms)
+        err = profile_mechanisms(p, s->mechanisms, &e);
+    if (!err && s->accounts)
+        err = accounts_load(o->proxy.world, s->accounts, &e);
+    return err ? failed(c, &e) : 0;
+}
+
+void serving_end(struct capture_options *o)
+{
+    struct world *w = o->proxy.world;
+    struct profile *p = w ? (struct profile *)w->profile : NULL;
+
+    world_free(w);
+    profile_free(p);
+    o->proxy.world = NULL;
+}
