@@ -6,12 +6,14 @@ VERSION := 0.1.0
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
+DATADIR ?= $(PREFIX)/share/xmpptap
 INSTALL ?= install
 
 SOURCES := $(wildcard decoder/*.c logs/*.c certs/*.c proxy/*.c proxy/server/*.c)
 HEADERS := $(wildcard decoder/*.h logs/*.h certs/*.h proxy/*.h proxy/server/*.h)
 MAIN    := proxy/main.c
 MAN1    := $(wildcard docs/*.1 docs/man/*.1)
+SHARED  := $(wildcard proxy/server/profiles/*)
 
 # Fuzzers link everything but main(), too. tests/fuzz/replay.c is the main() that gives each file of
 # a fuzzer's corpus to it; with libFuzzer's main() instead it is the variant `fuzz`.
@@ -95,6 +97,8 @@ build/$(1)/%.o: %.c build/$(1)/flags
 	$$(call say,CC)
 	@mkdir -p $$(@D)
 	$$(Q)$$(COMPILE_$(1)) -MMD -MP -c -o $$@ $$<
+
+build/$(1)/proxy/server/profile.o: $$(wildcard proxy/server/profiles/*.profile)
 
 build/$(1)/xmpptap: $$(OBJECTS_$(1))
 	$$(call say,LD)
@@ -207,9 +211,13 @@ install: xmpptap ## install to DESTDIR and PREFIX (/usr/local)
 	$(INSTALL) -m 755 xmpptap $(DESTDIR)$(BINDIR)/xmpptap
 	$(if $(MAN1),$(INSTALL) -d $(DESTDIR)$(MANDIR)/man1)
 	$(if $(MAN1),$(INSTALL) -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
+	$(INSTALL) -d $(DESTDIR)$(DATADIR)
+	$(INSTALL) -m 644 $(SHARED) $(DESTDIR)$(DATADIR)
 
 uninstall: ## remove what `make install` put there
 	rm -f $(DESTDIR)$(BINDIR)/xmpptap $(patsubst %,$(DESTDIR)$(MANDIR)/man1/%,$(notdir $(MAN1)))
+	rm -f $(patsubst %,$(DESTDIR)$(DATADIR)/%,$(notdir $(SHARED)))
+	-rmdir $(DESTDIR)$(DATADIR) 2>/dev/null
 
 clean: ## remove everything that was built
 	rm -rf build xmpptap

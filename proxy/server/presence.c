@@ -10,6 +10,7 @@
 #include "server.h"
 #include "world.h"
 
+#define SUBSCRIPTION_BYTES (64u << 10)
 #define CONTACTS_US 50000 /* the profile's contacts take so long to answer */
 
 /* ---- one presence to one client ---- */
@@ -293,7 +294,7 @@ void presence_contacts(struct client *c)
 /* ---- subscriptions (RFC 6121 §3, Appendix A) ---- */
 
 /* The stanza itself: as the client wrote it (`q`), or bare. */
-static void write_subscription(struct buf *out, struct client *c, struct ask *q, const char *to,
+static void write_subscription(struct buf *out, const char *from, struct ask *q, const char *to,
                                const char *type)
 {
     int err = 0;
@@ -303,7 +304,7 @@ static void write_subscription(struct buf *out, struct client *c, struct ask *q,
     if (!err)
         err = buf_str(out, " from=\"");
     if (!err)
-        err = markup_escape(out, c->user->bare);
+        err = markup_escape(out, from);
     if (!err)
         err = buf_str(out, "\" to=\"");
     if (!err)
@@ -347,14 +348,14 @@ static void take_in(struct user *u, struct world *w, const char *from, enum sub_
         roster_remove(&u->roster, i);
 }
 
-/* The contact's side of what the account has said: its presence comes, or goes. */
-static void follow(struct user *u, struct user *contact, enum sub_type type)
+/* What the account has said lets presence come, or go; `was` is the state before. */
+static void follow(struct user *u, struct user *contact, unsigned was, enum sub_type type)
 {
     if (type == SUB_SUBSCRIBED)
         presence_show(u, contact, false);
-    else if (type == SUB_UNSUBSCRIBED)
+    else if (type == SUB_UNSUBSCRIBED && was & SUB_FROM)
         presence_show(u, contact, true);
-    else if (type == SUB_UNSUBSCRIBE)
+    else if (type == SUB_UNSUBSCRIBE && was & SUB_TO)
         presence_show(contact, u, true);
 }
 
@@ -376,23 +377,36 @@ static bool take_out(struct client *c, const char *to, enum sub_type type)
     return change.passes;
 }
 
+/* From one account to another: what it does there. `q`: the client's own words, or NULL. True: the
+ * other's server agrees to it. */
+static bool carry(struct user *from, struct user *to, struct world *w, struct ask *q,
+                  enum sub_type type, const char *name)
+{
+    bool answered = false;
+    struct buf xml;
+
+    buf_init(&xml, SUBSCRIPTION_BYTES);
+    write_subscription(&xml, from->bare, q, to->bare, name);
+    if (!buf_add(&xml, "", 1))
+        take_in(to, w, from->bare, type, xml.p, &answered);
+    buf_free(&xml);
+    return answered;
+}
+
 static void subscription(struct client *c, struct ask *q, const char *to, enum sub_type type,
                          const char *name)
 {
+    const struct roster_item *item = roster_find(&c->user->roster, to);
     struct user *contact = world_find(c->world, to);
-    struct buf xml;
-    bool answered = false;
+    unsigned was = item ? item->subscription : 0;
 
     if (strcmp(to, c->user->bare) == 0 || !take_out(c, to, type) || !contact)
         return;
-    buf_init(&xml, 64u << 10);
-    write_subscription(&xml, c, q, to, name);
-    if (!buf_add(&xml, "", 1))
-        take_in(contact, c->world, c->user->bare, type, xml.p, &answered);
-    buf_free(&xml);
-    follow(c->user, contact, type);
-    if (answered && contact->clients) /* by the server, because it was agreed to before */
-        presence_subscription(contact->clients, c->user->bare, "subscribed");
+    if (carry(c->user, contact, c->world, q, type, name)) { /* because it was agreed to before */
+        carry(contact, c->user, c->world, NULL, SUB_SUBSCRIBED, "subscribed");
+        follow(contact, c->user, 0, SUB_SUBSCRIBED);
+    }
+    follow(c->user, contact, was, type);
 }
 
 void presence_subscription(struct client *c, const char *to, const char *type)

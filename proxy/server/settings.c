@@ -17,6 +17,17 @@ static char *trim(char *p)
     return p + strspn(p, BLANKS);
 }
 
+/* A value that is in quotes as a whole may begin and end with blanks. */
+static char *unquote(char *p)
+{
+    size_t n = strlen(p);
+
+    if (n < 2 || p[0] != '"' || p[n - 1] != '"' || memchr(p + 1, '"', n - 2))
+        return p;
+    p[n - 1] = '\0';
+    return p + 1;
+}
+
 /* One line, trimmed, not empty, to `s`. */
 static int read_line(char *p, struct setting *s, struct error *e)
 {
@@ -35,7 +46,7 @@ static int read_line(char *p, struct setting *s, struct error *e)
         return error_set(e, ERR_USAGE, "this is no `key = value`: %.80s", p);
     *end = '\0';
     s->key = trim(p);
-    s->value = trim(end + 1);
+    s->value = unquote(trim(end + 1));
     return 0;
 }
 

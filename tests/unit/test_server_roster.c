@@ -1,0 +1,377 @@
+/* Clients of one embedded server that see each other: rosters, subscriptions, presence. */
+#include "server_tests.h"
+
+#include "../../proxy/server/roster.h"
+
+#define ROSTER_SET(rest)                                                                           \
+    "<iq type='set' id='1'><query xmlns='jabber:iq:roster'>" rest "</query></iq>"
+#define ROSTER_GET "<iq type='get' id='1'><query xmlns='jabber:iq:roster'/></iq>"
+#define DONE(who)  "<iq type=\"result\" id=\"1\" to=\"" who "\"/>"
+
+#define ANN  "ann@example.org"
+#define BOB  "bob@example.org"
+#define ANN1 ANN "/one"
+#define ANN2 ANN "/two"
+#define BOB1 BOB "/one"
+
+/* ---- connections ---- */
+
+/* Logs `name` in, with any password, and binds `resource`. */
+static void join(struct link *l, struct world *w, const char *name, const char *resource)
+{
+    char plain[256], xml[1024], jid[256];
+    struct buf base64;
+    int n = snprintf(plain, sizeof plain, "%c%s%csecret", 0, name, 0);
+
+    buf_init(&base64, 1024);
+    assert_int_equal(buf_base64(&base64, plain, (size_t)n), 0);
+    open_in(l, w);
+    server_tls(l->s);
+    snprintf(xml, sizeof xml, OPEN "<auth" SASL " mechanism='PLAIN'>%.*s</auth>" OPEN
+             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+             "<resource>%s</resource></bind></iq>", (int)base64.len, base64.p, resource);
+    buf_free(&base64);
+    feed(l, xml);
+    snprintf(jid, sizeof jid, "<jid>%s@example.org/%s</jid>", name, resource);
+    if (!strstr(got(l), jid))
+        fail_msg("no %s in %s", jid, l->got.p);
+}
+
+/* `text` with each id="UUID" of a push as id="", so that it can be compared. */
+static const char *without_ids(const char *text)
+{
+    static char out[16384];
+    const char *p = text;
+    size_t n = 0;
+
+    while (*p && n < sizeof out - 1) {
+        if (strncmp(p, "id=\"", 4) == 0 && strcspn(p + 4, "\"") == 36) {
+            memcpy(out + n, "id=\"", 4);
+            n += 4;
+            p += 40;
+        } else {
+            out[n++] = *p++;
+        }
+    }
+    out[n] = '\0';
+    return out;
+}
+
+static void expect_push(struct link *l, const char *xml)
+{
+    assert_string_equal(without_ids(got(l)), xml);
+}
+
+#define PUSH(to, ver, item)                                                                        \
+    "<iq type=\"set\" id=\"\" to=\"" to "\"><query xmlns=\"jabber:iq:roster\" ver=\"" ver "\">"    \
+    item "</query></iq>"
+
+/* ---- the roster ---- */
+
+static void test_items(void **state)
+{
+    struct world *w = new_world("modern");
+    struct link one, two;
+
+    (void)state;
+    join(&one, w, "ann", "one");
+    join(&two, w, "ann", "two");
+    feed(&one, ROSTER_GET);
+    expect(&one, "<iq type=\"result\" id=\"1\" to=\"" ANN1 "\">"
+                 "<query xmlns=\"jabber:iq:roster\"></query></iq>");
+    feed(&one, ROSTER_SET("<item jid='" BOB "/x' name='B &amp; B'><group>F</group></item>"));
+    expect_push(&one, PUSH(ANN1, "1", "<item subscription=\"none\" name=\"B &amp; B\" jid=\"" BOB
+                                      "\"><group>F</group></item>") DONE(ANN1));
+    expect(&two, ""); /* it has not asked for the roster */
+    feed(&two, "<iq type='get' id='1'><query xmlns='jabber:iq:roster' ver=''/></iq>");
+    expect(&two, "<iq type=\"result\" id=\"1\" to=\"" ANN2 "\"><query xmlns=\"jabber:iq:roster\" "
+                 "ver=\"1\"><item subscription=\"none\" name=\"B &amp; B\" jid=\"" BOB
+                 "\"><group>F</group></item></query></iq>");
+    feed(&two, "<iq type='get' id='1'><query xmlns='jabber:iq:roster' ver='1'/></iq>");
+    expect(&two, DONE(ANN2)); /* it has that version */
+    feed(&one, ROSTER_SET("<item jid='" BOB "' subscription='remove'/>"));
+    expect_push(&one, PUSH(ANN1, "2", "<item subscription=\"remove\" jid=\"" BOB "\"/>")
+                      DONE(ANN1));
+    expect_push(&two, PUSH(ANN2, "2", "<item subscription=\"remove\" jid=\"" BOB "\"/>"));
+    close_link(&one);
+    close_link(&two);
+    free_world(w);
+}
+
+static void test_bad_sets(void **state)
+{
+    static const struct {
+        const char *in, *condition;
+    } rows[] = {
+        {"", "<bad-request"},
+        {"<item/>", "<bad-request"},
+        {"<item jid='a@b'/><item jid='c@d'/>", "<bad-request"},
+        {"<item jid='a@@b'/>", "<bad-request"},
+        {"<item jid='a@b'><group>x</group><group>x</group></item>", "<bad-request"},
+        {"<item jid='a@b'><group/></item>", "<not-acceptable"},
+        {"<item jid='a@b' subscription='remove'/>", "<item-not-found"},
+    };
+    struct world *w = new_world("modern");
+    struct link l;
+    char xml[512];
+
+    (void)state;
+    join(&l, w, "ann", "one");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(xml, sizeof xml, ROSTER_SET("%s"), rows[i].in);
+        feed(&l, xml);
+        if (!strstr(got(&l), rows[i].condition))
+            fail_msg("%s: %s", rows[i].in, l.got.p);
+    }
+    close_link(&l);
+    free_world(w);
+}
+
+/* ---- subscriptions ---- */
+
+#define SUB(type, to) "<presence type='" type "' to='" to "'/>"
+#define FROM(from, to, type) "<presence from=\"" from "\" to=\"" to "\" type='" type "'/>"
+#define GONE(from, to) "<presence from=\"" from "\" to=\"" to "\" type=\"unavailable\"/>"
+#define HERE(from, to) "<presence from=\"" from "\" to=\"" to "\"/>"
+
+/* Ann asks, Bob agrees: each step is seen by both, as RFC 6121 §3.1 shows it. */
+static void test_subscribe(void **state)
+{
+    struct world *w = new_world("modern");
+    struct link ann, bob;
+
+    (void)state;
+    join(&ann, w, "ann", "one");
+    join(&bob, w, "bob", "one");
+    feed(&ann, ROSTER_GET "<presence/>");
+    feed(&bob, ROSTER_GET "<presence><show>away</show></presence>");
+    got(&ann);
+    got(&bob);
+    feed(&ann, SUB("subscribe", BOB));
+    expect_push(&ann, PUSH(ANN1, "1", "<item subscription=\"none\" ask=\"subscribe\" jid=\"" BOB
+                                      "\"/>"));
+    expect(&bob, FROM(ANN, BOB, "subscribe")); /* and not in his roster */
+    feed(&bob, SUB("subscribed", ANN));
+    expect_push(&bob, PUSH(BOB1, "1", "<item subscription=\"from\" jid=\"" ANN "\"/>"));
+    expect_push(&ann, FROM(BOB, ANN, "subscribed")
+                PUSH(ANN1, "2", "<item subscription=\"to\" jid=\"" BOB "\"/>")
+                "<presence from=\"" BOB1 "\" to=\"" ANN "\"><show>away</show></presence>");
+    feed(&bob, SUB("subscribe", ANN));
+    got(&bob);
+    expect(&ann, FROM(BOB, ANN, "subscribe"));
+    feed(&ann, SUB("subscribed", BOB));
+    expect_push(&ann, PUSH(ANN1, "3", "<item subscription=\"both\" jid=\"" BOB "\"/>"));
+    expect_push(&bob, FROM(ANN, BOB, "subscribed")
+                PUSH(BOB1, "3", "<item subscription=\"both\" jid=\"" ANN "\"/>") HERE(ANN1, BOB));
+    /* both ways: each sees the other come and go */
+    feed(&bob, "<presence type='unavailable'><status>bye</status></presence>");
+    expect(&ann, "<presence from=\"" BOB1 "\" to=\"" ANN "\" type='unavailable'>"
+                 "<status>bye</status></presence>");
+    feed(&bob, "<presence/>");
+    expect(&ann, HERE(BOB1, ANN));
+    expect(&bob, HERE(BOB1, BOB) HERE(ANN1, BOB));
+    /* and the end of it */
+    feed(&ann, SUB("unsubscribe", BOB));
+    expect_push(&ann, PUSH(ANN1, "4", "<item subscription=\"from\" jid=\"" BOB "\"/>")
+                GONE(BOB1, ANN));
+    expect_push(&bob, FROM(ANN, BOB, "unsubscribe")
+                PUSH(BOB1, "4", "<item subscription=\"to\" jid=\"" ANN "\"/>"));
+    feed(&bob, ROSTER_SET("<item jid='" ANN "' subscription='remove'/>"));
+    assert_non_null(strstr(got(&bob), "subscription=\"remove\""));
+    expect_push(&ann, "<presence type=\"unsubscribe\" from=\"" BOB "\" to=\"" ANN "\"/>"
+                PUSH(ANN1, "5", "<item subscription=\"none\" jid=\"" BOB "\"/>"));
+    close_link(&ann);
+    close_link(&bob);
+    free_world(w);
+}
+
+/* Who is not there is asked when he comes (§3.1.3), and what was agreed to before is (§3.4). */
+static void test_subscribe_later(void **state)
+{
+    struct world *w = new_world("modern");
+    struct link ann, bob;
+
+    (void)state;
+    join(&bob, w, "bob", "one");
+    close_link(&bob); /* his account is there */
+    join(&ann, w, "ann", "one");
+    feed(&ann, ROSTER_GET "<presence/>" SUB("subscribe", BOB));
+    got(&ann);
+    join(&bob, w, "bob", "one");
+    feed(&bob, "<presence/>");
+    expect(&bob, HERE(BOB1, BOB) FROM(ANN, BOB, "subscribe"));
+    feed(&bob, SUB("unsubscribed", ANN));
+    expect_push(&ann, FROM(BOB, ANN, "unsubscribed")
+                PUSH(ANN1, "2", "<item subscription=\"none\" jid=\"" BOB "\"/>"));
+    feed(&bob, SUB("subscribed", ANN)); /* before she asks again */
+    expect(&ann, "");
+    feed(&ann, SUB("subscribe", BOB));
+    assert_non_null(strstr(got(&ann), "<item subscription=\"to\""));
+    assert_null(strstr(got(&bob), "type='subscribe'"));
+    close_link(&ann);
+    close_link(&bob);
+    free_world(w);
+}
+
+/* RFC 6121 A.2, A.3: each state with each type. `next`: 0xff: as it was. */
+static void test_states(void **state)
+{
+    enum { T = SUB_TO, F = SUB_FROM, O = SUB_PENDING_OUT, I = SUB_PENDING_IN, SAME = 0xff };
+    static const unsigned states[] = {0, O, I, O | I, T, T | I, F, F | O, T | F};
+    static const struct {
+        enum sub_type type;
+        bool in;
+        unsigned next[9];
+    } rows[] = {
+        /* none, out, in, out+in, to, to+in, from, from+out, both */
+        {SUB_SUBSCRIBE, false, {O, SAME, O | I, SAME, SAME, SAME, F | O, SAME, SAME}},
+        {SUB_UNSUBSCRIBE, false, {SAME, 0, SAME, I, 0, I, SAME, F, F}},
+        {SUB_SUBSCRIBED, false, {SUB_APPROVED, O | SUB_APPROVED, F, F | O, T | SUB_APPROVED, T | F,
+                                 SAME, SAME, SAME}},
+        {SUB_UNSUBSCRIBED, false, {SAME, SAME, 0, O, SAME, T, 0, O, T}},
+        {SUB_SUBSCRIBE, true, {I, O | I, SAME, SAME, T | I, SAME, SAME, SAME, SAME}},
+        {SUB_UNSUBSCRIBE, true, {SAME, SAME, 0, O, SAME, T, 0, O, T}},
+        {SUB_SUBSCRIBED, true, {SAME, T, SAME, T | I, SAME, SAME, SAME, T | F, SAME}},
+        {SUB_UNSUBSCRIBED, true, {SAME, 0, SAME, I, 0, I, SAME, F, F}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int k = 0; k < 9; k++) {
+            struct sub_change c = rows[i].in ? sub_in(states[k], rows[i].type)
+                                             : sub_out(states[k], rows[i].type);
+            unsigned next = (states[k] & ~c.clear) | c.set;
+            unsigned wanted = rows[i].next[k] == SAME ? states[k] : rows[i].next[k];
+
+            if (next != wanted)
+                fail_msg("row %zu, state %d: %x, not %x", i, k, next, wanted);
+        }
+    }
+}
+
+/* ---- presence ---- */
+
+/* A connection that breaks says nothing: those who saw it learn of it; directed presence, too. */
+static void test_gone(void **state)
+{
+    struct world *w = new_world("modern");
+    struct link ann, bob, two;
+
+    (void)state;
+    join(&ann, w, "ann", "one");
+    join(&two, w, "ann", "two");
+    join(&bob, w, "bob", "one");
+    feed(&bob, "<presence/>");
+    feed(&two, "<presence/>");
+    got(&bob);
+    got(&two);
+    feed(&ann, "<presence to='" BOB1 "'><status>for you</status></presence>");
+    expect(&bob, "<presence from=\"" ANN1 "\" to=\"" BOB1 "\"><status>for you</status></presence>");
+    feed(&ann, "<presence/>");
+    expect(&ann, HERE(ANN1, ANN) HERE(ANN2, ANN));
+    expect(&two, HERE(ANN1, ANN));
+    close_link(&ann);
+    expect(&two, GONE(ANN1, ANN));
+    expect(&bob, GONE(ANN1, BOB1));
+    close_link(&bob);
+    close_link(&two);
+    free_world(w);
+}
+
+/* The newer connection gets the resource (RFC 6120 §7.7.2.2). */
+static void test_conflict(void **state)
+{
+    struct world *w = new_world("modern");
+    struct link old, new;
+
+    (void)state;
+    join(&old, w, "ann", "one");
+    feed(&old, "<presence/>");
+    got(&old);
+    join(&new, w, "ann", "one");
+    expect(&old, STREAM_ERROR("conflict"));
+    assert_true(server_done(old.s));
+    close_link(&old);
+    feed(&new, "<message to='" ANN1 "'/>");
+    expect(&new, "<message from=\"" ANN1 "\" to=\"" ANN1 "\"/>");
+    close_link(&new);
+    free_world(w);
+}
+
+/* ---- messages ---- */
+
+static void test_messages(void **state)
+{
+#define M(to, type, body) "<message to='" to "' type='" type "'><body>" body "</body></message>"
+#define GOT(to, type, body)                                                                        \
+    "<message from=\"" BOB1 "\" to=\"" to "\" type='" type "'><body>" body "</body></message>"
+    struct world *w = new_world("modern");
+    struct link one, two, bob;
+    const char *kept;
+
+    (void)state;
+    w->fixed_s = 1000000000;
+    join(&one, w, "ann", "one");
+    join(&two, w, "ann", "two");
+    join(&bob, w, "bob", "one");
+    /* nobody is there for a bare JID; a full one is connected all the same */
+    feed(&bob, M(ANN, "chat", "later") M(ANN2, "chat", "now") M(ANN, "headline", "lost"));
+    expect(&one, "");
+    expect(&two, GOT(ANN2, "chat", "now"));
+    feed(&one, "<presence><priority>-1</priority></presence>");
+    assert_null(strstr(got(&one), "later"));
+    feed(&two, "<presence><priority>5</priority></presence>");
+    kept = strstr(got(&two), "<message from");
+    assert_non_null(kept);
+    assert_string_equal(kept, "<message from=\"" BOB1 "\" to=\"" ANN "\" type='chat'>"
+                              "<body>later</body><delay xmlns=\"urn:xmpp:delay\" "
+                              "from=\"example.org\" stamp=\"2001-09-09T01:46:40Z\"/></message>");
+    got(&one);
+    feed(&one, "<presence><priority>3</priority></presence>");
+    got(&one);
+    got(&two);
+    feed(&bob, M(ANN, "chat", "best") M(ANN, "headline", "all") M(ANN "/x", "chat", "as bare"));
+    expect(&one, GOT(ANN, "headline", "all"));
+    expect(&two, GOT(ANN, "chat", "best") GOT(ANN, "headline", "all")
+                 GOT(ANN "/x", "chat", "as bare"));
+    feed(&bob, M(ANN, "groupchat", "no room") "<message to='" ANN "' type='error'/>");
+    assert_non_null(strstr(got(&bob), "<service-unavailable"));
+    expect(&one, "");
+    close_link(&one);
+    close_link(&two);
+    close_link(&bob);
+    free_world(w);
+}
+
+/* An iq to a full JID is the other client's, and its answer comes back. */
+static void test_iqs(void **state)
+{
+    struct world *w = new_world("modern");
+    struct link ann, bob;
+
+    (void)state;
+    join(&ann, w, "ann", "one");
+    join(&bob, w, "bob", "one");
+    feed(&ann, "<iq type='get' id='7' to='" BOB1 "'><q xmlns='x'/></iq>");
+    expect(&bob, "<iq from=\"" ANN1 "\" to=\"" BOB1 "\" type='get' id='7'><q xmlns='x'/></iq>");
+    feed(&bob, "<iq type='result' id='7' to='" ANN1 "'/>");
+    expect(&ann, "<iq from=\"" BOB1 "\" to=\"" ANN1 "\" type='result' id='7'/>");
+    feed(&ann, "<iq type='result' id='8' to='" BOB "/nobody'/>"); /* no answer to an answer */
+    expect(&ann, "");
+    close_link(&ann);
+    close_link(&bob);
+    free_world(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_items),     cmocka_unit_test(test_bad_sets),
+        cmocka_unit_test(test_subscribe), cmocka_unit_test(test_subscribe_later),
+        cmocka_unit_test(test_states),    cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_conflict),  cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_iqs),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
