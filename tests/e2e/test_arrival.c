@@ -281,8 +281,8 @@ static struct run *start_by(struct box *b, const char *script, int fd, const cha
                             const char *value)
 {
     const char *argv[] = {"sh", "-c", box_text(b, "fd=$1; shift; %s exec \"$@\"", script), "sh",
-                          box_text(b, "%d", fd), program(), "serve", "-d", b->archive, "--ca-dir",
-                          b->ca, option, value, NULL};
+                          box_text(b, "%d", fd), program(), "proxy", "tcp://127.0.0.1:1", "-d",
+                          b->archive, "--ca-dir", b->ca, option, value, NULL};
     return run_start(b, argv, -1);
 }
 
