@@ -36,12 +36,18 @@ static void arm(struct inproc *in, bool soon)
 static void speak(struct inproc *in)
 {
     struct leg *l = in->layer.leg;
+    struct error e;
     const char *p;
     size_t n;
 
     while (in->reading && !l->closing && (p = server_output(in->server, &n)) && n) {
         layer_up(&in->layer, p, n);
         server_sent(in->server, n);
+    }
+    if (server_is_full(in->server) && !l->closing) {
+        error_set(&e, ERR_CAP, "the client is ended: it does not take what is sent to it, 1 MiB waits");
+        leg_failed(l, &e);
+        return;
     }
     if (in->reading && !l->closing && (in->shut || server_done(in->server)) && !in->ended) {
         in->ended = true;

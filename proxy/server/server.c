@@ -49,6 +49,7 @@ struct server {
     bool opened;     /* our header of the present stream is out */
     bool challenged; /* PLAIN's message is to come in a <response/> */
     bool done;
+    bool full;       /* because its output was */
 };
 
 /* ---- output: straight out, or held back behind the privacy lists ---- */
@@ -440,6 +441,7 @@ static int settle(struct server *s, int err)
     give_back(&s->in);
     if (err)
         s->done = true;
+    s->full |= err == ERR_CAP;
     return err == ERR_CAP ? 0 : err;
 }
 
@@ -540,6 +542,11 @@ void server_tls(struct server *s)
     expect_stream(s);
 }
 
+bool server_is_full(const struct server *s)
+{
+    return s->full;
+}
+
 bool server_done(const struct server *s)
 {
     return s->done;
@@ -576,10 +583,13 @@ int64_t server_now_us(const struct server *s)
 
 void server_send(struct server *s, const char *p, size_t n)
 {
+    int err;
+
     if (s->done)
         return;
-    if (send_out(s, p, n))
-        s->done = true; /* it does not take what is sent to it */
+    err = send_out(s, p, n);
+    s->done = err;
+    s->full |= err == ERR_CAP;
     if (s->options.wake)
         s->options.wake(s->options.wake_arg);
 }

@@ -53,6 +53,9 @@ void server_tls(struct server *s);
 /* True once the server is done: send its output, then close. */
 bool server_done(const struct server *s);
 
+/* True once it is done because nobody fetched its output. */
+bool server_is_full(const struct server *s);
+
 /* When server_tick() must be called at the latest (same clock), or -1 if nothing is due. */
 int64_t server_due_us(const struct server *s);
 int server_tick(struct server *s, int64_t now_us);
