@@ -1,0 +1,161 @@
+/* Several clients of one embedded server say anything in any order, come, break off and come again:
+ * what each is sent stays a well-formed stream, and nobody's memory is touched twice (sanitizers). */
+#include "server_tests.h"
+
+#define CLIENTS 5
+#define STEPS   400
+#define SEEDS   30
+
+/* `%s` becomes an address. */
+static const char *const words[] = {
+    "<presence/>",
+    "<presence><priority>%d</priority></presence>",
+    "<presence type='unavailable'/>",
+    "<presence to='%s'/>",
+    "<presence type='unavailable' to='%s'/>",
+    "<presence type='subscribe' to='%s'/>",
+    "<presence type='subscribed' to='%s'/>",
+    "<presence type='unsubscribe' to='%s'/>",
+    "<presence type='unsubscribed' to='%s'/>",
+    "<presence type='probe' to='%s'/>",
+    "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='v%d'/></presence>",
+    "<message to='%s' type='chat'><body>a &amp; b</body></message>",
+    "<message to='%s' type='headline'><body>x</body></message>",
+    "<message to='%s' type='error'/>",
+    "<message to='%s'><body>x</body><private xmlns='urn:xmpp:carbons:2'/></message>",
+    "<iq type='get' id='i%d'><query xmlns='jabber:iq:roster'/></iq>",
+    "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='%s' name='n'/></query></iq>",
+    "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='%s' "
+    "subscription='remove'/></query></iq>",
+    "<iq type='get' id='i' to='%s'><vCard xmlns='vcard-temp'/></iq>",
+    "<iq type='set' id='i'><vCard xmlns='vcard-temp'><FN>%d</FN></vCard></iq>",
+    "<iq type='get' id='i' to='%s'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+    "<iq type='get' id='i' to='%s'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>",
+    "<iq type='get' id='i' to='%s'><query xmlns='jabber:iq:last'/></iq>",
+    "<iq type='get' id='i' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>",
+    "<iq type='result' id='i%d'/>",
+    "<iq type='error' id='i' to='%s'/>",
+    "<iq type='get' id='i'><query xmlns='jabber:iq:privacy'/></iq>",
+    "<iq type='get' id='i'><query xmlns='jabber:iq:privacy'><list name='l%d'/></query></iq>",
+    "<iq type='set' id='i'><query xmlns='jabber:iq:privacy'><list name='l%d'><item type='jid' "
+    "value='a0@example.org' action='deny' order='1'/></list></query></iq>",
+    "<iq type='set' id='i'><query xmlns='jabber:iq:privacy'><active name='l%d'/></query></iq>",
+    "<iq type='set' id='i'><query xmlns='jabber:iq:privacy'><default name='l%d'/></query></iq>",
+    "<iq type='set' id='i'><block xmlns='urn:xmpp:blocking'><item jid='%s'/></block></iq>",
+    "<iq type='set' id='i'><unblock xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='get' id='i'><blocklist xmlns='urn:xmpp:blocking'/></iq>",
+    "<iq type='set' id='i'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='n%d'>"
+    "<item id='1'><x xmlns='y'/></item></publish></pubsub></iq>",
+    "<iq type='get' id='i' to='%s'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items "
+    "node='n1'/></pubsub></iq>",
+    "<iq type='set' id='i'><pubsub xmlns='http://jabber.org/protocol/pubsub'><retract node='n%d'>"
+    "<item id='1'/></retract></pubsub></iq>",
+    "<iq type='set' id='i'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><delete "
+    "node='n%d'/></pubsub></iq>",
+    "<iq type='set' id='i'><enable xmlns='urn:xmpp:carbons:2'/></iq>",
+    "<iq type='set' id='i'><disable xmlns='urn:xmpp:carbons:2'/></iq>",
+    "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
+    "<r xmlns='urn:xmpp:sm:3'/>",
+    "<a xmlns='urn:xmpp:sm:3' h='%d'/>",
+    "<inactive xmlns='urn:xmpp:csi:0'/>",
+    "<active xmlns='urn:xmpp:csi:0'/>",
+};
+
+static unsigned random_state;
+
+static unsigned dice(unsigned n)
+{
+    random_state = random_state * 1664525 + 1013904223;
+    return (random_state >> 8) % n;
+}
+
+static const char *address(void)
+{
+    static char out[64];
+    static const char *const forms[] = {"a%u@example.org", "a%u@example.org/r", "a%u@example.com",
+                                        "example.org", "@%u"};
+    unsigned form = dice(20);
+
+    snprintf(out, sizeof out, forms[form < 10 ? 0 : form < 17 ? 1 : form - 15], dice(CLIENTS));
+    return out;
+}
+
+/* Client `i` logs in as one of the accounts, sometimes as one that somebody else uses. */
+static void join(struct link *l, struct world *w, int i)
+{
+    char plain[64], xml[1024];
+    struct buf base64;
+    int n = snprintf(plain, sizeof plain, "%ca%d%cpw", 0, dice(4) ? i : (int)dice(CLIENTS), 0);
+
+    buf_init(&base64, 256);
+    assert_int_equal(buf_base64(&base64, plain, (size_t)n), 0);
+    open_in(l, w);
+    server_tls(l->s);
+    snprintf(xml, sizeof xml, OPEN "<auth" SASL " mechanism='PLAIN'>%.*s</auth>" OPEN
+             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+             "<resource>r</resource></bind></iq>", (int)base64.len, base64.p);
+    buf_free(&base64);
+    feed(l, xml);
+}
+
+static void leave(struct link *l)
+{
+    size_t n;
+    const char *p = server_output(l->s, &n);
+
+    assert_int_equal(buf_add(&l->got, p, n), 0);
+    assert_well_formed(l->got.p, l->got.len);
+    close_link(l);
+}
+
+static void say(struct link *l)
+{
+    const char *word = words[dice(sizeof words / sizeof words[0])];
+    char xml[1024];
+
+    if (strstr(word, "%s"))
+        snprintf(xml, sizeof xml, word, address());
+    else
+        snprintf(xml, sizeof xml, word, (int)dice(5) - 1);
+    feed(l, xml);
+}
+
+static void play(const char *profile, unsigned seed)
+{
+    struct world *w = new_world(profile);
+    struct link l[CLIENTS];
+
+    random_state = seed;
+    for (int i = 0; i < CLIENTS; i++)
+        join(&l[i], w, i);
+    for (int step = 0; step < STEPS; step++) {
+        int i = (int)dice(CLIENTS);
+
+        if (server_done(l[i].s) || dice(40) == 0) {
+            leave(&l[i]);
+            join(&l[i], w, i);
+        }
+        l[i].now_us += dice(200000);
+        assert_int_equal(server_tick(l[i].s, l[i].now_us), 0);
+        say(&l[i]);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        leave(&l[i]);
+    free_world(w);
+}
+
+static void test_noise(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < SEEDS; seed++) {
+        play("modern", seed);
+        play("documented", seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_noise)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
