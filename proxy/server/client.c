@@ -45,6 +45,7 @@ void client_free(struct client *c)
     for (int i = 0; i < CLIENT_DIRECTED; i++)
         free(c->directed[i]);
     buf_free(&c->presence);
+    free(c->active_list);
     client_init(c, c->world, c->server);
 }
 
@@ -87,6 +88,17 @@ struct client *client_find(const struct user *u, const char *resource)
     return c;
 }
 
+bool client_use_list(struct client *c, const char *name)
+{
+    char *copy = name ? strdup(name) : NULL;
+
+    if (name && !copy)
+        return false;
+    free(c->active_list);
+    c->active_list = copy;
+    return true;
+}
+
 bool client_bind(struct client *c, const char *resource)
 {
     unsigned n = 0;
@@ -94,6 +106,10 @@ bool client_bind(struct client *c, const char *resource)
     for (const struct client *o = c->user->clients; o; o = o->next)
         n++;
     if (n >= USER_CLIENTS)
+        return false;
+    if (c->world->profile->active_list &&
+        privacy_find(&c->user->privacy, c->world->profile->active_list) &&
+        !client_use_list(c, c->world->profile->active_list))
         return false;
     strcpy(c->resource, resource);
     c->next = c->user->clients;

@@ -30,6 +30,8 @@ struct client {
     bool bound;
     bool available;
     bool interested;          /* it has asked for the roster: gets pushes (RFC 6121 §2.1.6) */
+    bool wants_blocks;        /* it has asked for the blocked JIDs: gets pushes (XEP-0191 §3.3) */
+    char *active_list;        /* owned: the privacy list it goes by, or NULL: the default */
     int priority;
     struct buf presence;      /* its last one, to be sent on: `<presence`, NUL, all behind its name */
     char *directed[CLIENT_DIRECTED]; /* owned: who got its presence besides (RFC 6121 §4.6) */
@@ -54,6 +56,9 @@ bool client_bind(struct client *c, const char *resource);
 
 /* Somebody else has its resource now: its stream ends with <conflict/> and it is in no list any more. */
 void client_replace(struct client *c);
+
+/* The privacy list that it goes by from here on, NULL: none. False: no memory. */
+bool client_use_list(struct client *c, const char *name);
 
 /* The account's client of that resource, or NULL. */
 struct client *client_find(const struct user *u, const char *resource);

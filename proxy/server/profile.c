@@ -6,6 +6,7 @@
 
 #include "../../decoder/reader.h"
 #include "ns.h"
+#include "part.h"
 #include "settings.h"
 
 #define INFO_BYTES (64u << 10)
@@ -185,27 +186,26 @@ static int take_vcard(struct loading *l, char *value, struct error *e)
     return take_xml(l, &l->p->vcard, value, e);
 }
 
-static int add_list(struct loading *l, const char *fmt, const char *value, struct error *e)
+static int take_privacy_list(struct loading *l, char *value, struct error *e)
 {
-    char *all, *more;
+    char *all;
     int err;
 
-    if (asprintf(&more, fmt, l->p->lists ? l->p->lists : "", value) < 0)
+    if (asprintf(&all, "%s%s", l->p->lists ? l->p->lists : "", value) < 0)
         return no_memory(e);
-    all = more;
     err = take_xml(l, &l->p->lists, all, e);
     free(all);
     return err;
 }
 
-static int take_privacy_list(struct loading *l, char *value, struct error *e)
-{
-    return add_list(l, "%s%s", value, e);
-}
-
 static int take_privacy_default(struct loading *l, char *value, struct error *e)
 {
-    return add_list(l, "%s<default name=\"%s\"/>", value, e);
+    return copy(&l->p->default_list, value, e);
+}
+
+static int take_privacy_active(struct loading *l, char *value, struct error *e)
+{
+    return copy(&l->p->active_list, value, e);
 }
 
 /* JID SUBSCRIPTION [NAME] */
@@ -265,7 +265,8 @@ static int take_setting(void *arg, const struct setting *s, struct error *e)
         {"conflict", take_conflict}, {"ask-caps", take_ask_caps}, {"holds", take_holds},
         {"domain-info", take_domain_info}, {"account-info", take_account_info},
         {"vcard", take_vcard}, {"privacy-list", take_privacy_list},
-        {"privacy-default", take_privacy_default}, {"contact", take_contact},
+        {"privacy-default", take_privacy_default}, {"privacy-active", take_privacy_active},
+        {"contact", take_contact},
         {"contact-resource", take_resource}, {"contact-presence", take_presence},
     };
     /* clang-format on */
@@ -338,6 +339,8 @@ void profile_free(struct profile *p)
     free(p->os);
     free(p->vcard);
     free(p->lists);
+    free(p->default_list);
+    free(p->active_list);
     buf_free(&p->domain_info);
     buf_free(&p->account_info);
     free(p);
@@ -398,7 +401,7 @@ const char *profile_contact_jid(const struct profile_contact *c, const struct us
     return prep_bare(&j, out);
 }
 
-int profile_begin(const struct profile *p, struct user *u)
+static int begin_contacts(const struct profile *p, struct user *u)
 {
     char jid[JID_MAX + 1];
 
@@ -416,4 +419,29 @@ int profile_begin(const struct profile *p, struct user *u)
         roster_touch(&u->roster, item);
     }
     return 0;
+}
+
+static int begin_lists(const struct profile *p, struct user *u, struct part *part)
+{
+    const struct item *it;
+    char *xml;
+    int err;
+
+    if (!p->lists)
+        return 0;
+    if (asprintf(&xml, "<query xmlns='" NS_PRIVACY "'>%s</query>", p->lists) < 0)
+        return ERR_NOMEM;
+    err = part_text(part, xml, &it);
+    for (unsigned i = 1; !err && i < it->nodes; i++)
+        if (it->node[i].depth == 2 && privacy_put(&u->privacy, it, i))
+            err = ERR_USAGE;
+    free(xml);
+    return err || privacy_prefer(&u->privacy, p->default_list) ? err : ERR_NOMEM;
+}
+
+int profile_begin(const struct profile *p, struct user *u, struct part *part)
+{
+    int err = begin_contacts(p, u);
+
+    return err ? err : begin_lists(p, u, part);
 }

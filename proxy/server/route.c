@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "filter.h"
 #include "ns.h"
 #include "world.h"
 
@@ -31,13 +32,26 @@ static void deliver(struct ask *q, struct client *to)
     ask_end(q, before);
 }
 
+/* What the sender's own lists keep from its going out is told it (XEP-0016 §2.13, XEP-0191 §3.2). */
+static bool blocked(struct ask *q)
+{
+    if (filter_gives(q->c, PRIVACY_OUT, q->user->bare, q->peer.resource))
+        return false;
+    ask_error_with(q, "not-acceptable",
+                   privacy_blocks(&q->c->user->privacy, q->user->bare, q->peer.resource)
+                       ? "<blocked xmlns=\"urn:xmpp:blocking:errors\"/>" : "");
+    return true;
+}
+
 /* ---- iqs ---- */
 
 void route_iq(struct ask *q)
 {
     struct client *to = client_find(q->user, q->peer.resource);
 
-    if (to)
+    if (blocked(q))
+        return;
+    if (to && filter_takes(q->user, to, PRIVACY_IQ, q->c))
         deliver(q, to);
     else
         ask_error(q, "service-unavailable");
@@ -63,7 +77,8 @@ static void deliver_to(struct ask *q, int least)
 
     ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
     for (struct client *c = q->user->clients; c; c = c->next)
-        if (c->available && c->priority >= least)
+        if (c->available && c->priority >= least &&
+            filter_takes(q->user, c, PRIVACY_MESSAGE, q->c))
             ask_send(q, c);
     ask_end(q, before);
 }
@@ -105,7 +120,9 @@ static void to_account(struct ask *q, enum message_type type)
 {
     int best = best_priority(q->user);
 
-    if (type == GROUPCHAT)
+    if (blocked(q))
+        return;
+    if (type == GROUPCHAT || !filter_takes(q->user, NULL, PRIVACY_MESSAGE, q->c))
         ask_error(q, "service-unavailable");
     else if (type == ERROR)
         return;
@@ -120,7 +137,11 @@ static void to_resource(struct ask *q, enum message_type type)
 {
     struct client *to = client_find(q->user, q->peer.resource);
 
-    if (to)
+    if (to && blocked(q))
+        return;
+    if (to && !filter_takes(q->user, to, PRIVACY_MESSAGE, q->c))
+        ask_error(q, "service-unavailable");
+    else if (to)
         deliver(q, to);
     else if (type == CHAT || type == NORMAL)
         to_account(q, type);

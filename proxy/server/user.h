@@ -7,6 +7,7 @@
 
 #include "credentials.h"
 #include "prep.h"
+#include "privacy.h"
 #include "roster.h"
 #include "stash.h"
 
@@ -20,6 +21,7 @@ struct user {
     const char *domain;      /* in `bare` */
     struct credentials credentials;
     struct roster roster;
+    struct privacy privacy;
     struct stash stash;      /* private XML, the vCard */
     struct buf offline;      /* messages for it while nobody is there, each with a NUL behind it */
     struct client *clients;  /* bound, the latest first */

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "../../decoder/jid.h"
+#include "part.h"
 
 #define SCRATCH_BYTES (512u << 10) /* an item, and what is put around it */
 
@@ -22,6 +23,11 @@ struct world *world_new(const struct profile *p)
     w->profile = p;
     w->began_s = world_now_s(w);
     buf_init(&w->scratch, SCRATCH_BYTES);
+    w->part = part_new();
+    if (!w->part) {
+        world_free(w);
+        return NULL;
+    }
     return w;
 }
 
@@ -37,6 +43,7 @@ void world_free(struct world *w)
             user_free(u);
         }
     }
+    part_free(w->part);
     buf_free(&w->scratch);
     free(w);
 }
@@ -67,7 +74,7 @@ struct user *world_make(struct world *w, const char *local, const char *domain)
 
     if (!u)
         return NULL;
-    if (profile_begin(w->profile, u)) {
+    if (profile_begin(w->profile, u, w->part)) {
         user_free(u);
         return NULL;
     }

@@ -19,6 +19,7 @@ struct world {
     bool closed;
     int64_t began_s;     /* seconds since the epoch */
     int64_t fixed_s;     /* for tests: the wall clock's time, 0: as it is */
+    struct part *part;   /* owned */
     struct buf scratch;  /* a stanza for somebody else being written; taken and given back at once */
 };
 
