@@ -42,9 +42,10 @@ struct plan_item {
     const char *label;  /* its label's id, static; NULL if it has none */
     size_t re;          /* an answer's request: an index */
     size_t answer;      /* a request's answer: an index */
-    uint64_t key;       /* of a request: the same for what asks the same */
+    uint64_t key;       /* the same for what asks, or tells, the same */
     bool bind;          /* it asks for a resource, or was asked to */
     bool sm;            /* of stream management: not compared */
+    bool awaited;       /* the server's own doing: it is waited for, like an answer */
 };
 
 /* The features that a server gives, before TLS, before the login, and behind it. */
@@ -87,8 +88,9 @@ const char *plan_at(const struct plan *p, size_t i); /* the item's bytes */
 /* "stream management: ..."; static. */
 const char *plan_skip_words(enum plan_skip skip);
 
-/* Of an iq get or set: what it asks, as far as its kind and its payload's name tell. */
-uint64_t plan_key(const struct item *it);
+/* Of an iq get or set: what it asks, as far as its kind and its payload's name tell. Of any other: what
+ * it is, and from whom; `whose` session it is. */
+uint64_t plan_key(const struct item *it, const struct names *whose);
 enum plan_kind plan_kind_of(const struct item *it, enum dir dir);
 
 #endif

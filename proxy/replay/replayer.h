@@ -18,6 +18,8 @@
 #define REPLAYER_IN_MAX   (8u << 20) /* received and not read yet: an item is at most 4 MiB */
 #define REPLAYER_KEPT_MAX (512u << 20)
 #define REPLAYER_OPEN_MAX 200        /* requests under way: fewer than pair.h remembers */
+#define REPLAYER_PUSH_S   1          /* what came unasked is waited for so long, or as long as */
+#define REPLAYER_MISSED   10         /* answers if that is less; of so many kinds */
 #define REPLAYER_OUT_HIGH (64u << 10) /* more in `out`: the rest waits for replayer_more() */
 #define REPLAYER_STALL_S  30         /* a server that reads nothing for so long is given up */
 
@@ -39,7 +41,7 @@ struct replay_outcome {
     bool late;        /* its answer did not come in time; it may have come later */
     const char *why;  /* it was to be played and was not; static */
     struct plan_bytes answer; /* in `kept`; len 0: none came */
-    size_t asked;     /* a server's request: 1 + the index of the live one, 0: it was not asked */
+    size_t came;      /* what came unasked: 1 + the index of the live one, 0: it did not */
 };
 
 /* What came unasked. */
@@ -86,8 +88,10 @@ struct replayer {
     /* Playing. */
     struct pair pair;
     size_t at;                     /* the plan's next item */
-    size_t *open;                  /* owned: requests that are waited for */
+    size_t *open;                  /* owned: requests whose answers are waited for, and pushes */
     size_t opens, open_room;
+    uint64_t missed[REPLAYER_MISSED]; /* keys of pushes that did not come: not waited for again */
+    size_t misses;
     bool full;                     /* `out` is: replayer_more() when that is sent */
     bool available;                /* presence was sent */
     bool epilogue;                 /* the end of its presence is ours, not the capture's */

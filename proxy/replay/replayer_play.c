@@ -58,28 +58,44 @@ static void await_no_more(struct replayer *r, size_t i)
         }
 }
 
-/* Had the captured client seen the answer to request `i` before it sent item `next`? Nothing goes
- * before a resource. */
+static bool is_push(const struct replayer *r, size_t i)
+{
+    return plan_of(r)->item[i].dir == DIR_S2C;
+}
+
+/* Had the captured client seen the answer to request `i`, or the push `i`, before it sent item `next`?
+ * Nothing goes before a resource. */
 static bool comes_before(const struct replayer *r, size_t i, size_t next)
 {
     const struct plan_item *x = &plan_of(r)->item[i];
 
-    return x->bind || x->answer < next || next == plan_of(r)->items;
+    return x->bind || is_push(r, i) || x->answer < next || next == plan_of(r)->items;
 }
 
-static bool is_blocked(const struct replayer *r, size_t next)
+enum block { BLOCK_NONE, BLOCK_PUSH, BLOCK_ANSWER };
+
+static enum block block_of(const struct replayer *r, size_t next)
 {
     const struct plan *p = plan_of(r);
+    enum block block = BLOCK_NONE;
 
     if (r->pair.opens >= REPLAYER_OPEN_MAX)
-        return true;
+        return BLOCK_ANSWER;
     if (next < p->items && p->item[next].kind == PLAN_ANSWER && p->item[next].re != PLAN_NONE &&
-        !r->outcome[p->item[next].re].asked)
-        return true;
-    for (size_t k = 0; k < r->opens; k++)
+        !r->outcome[p->item[next].re].came)
+        return BLOCK_ANSWER;
+    for (size_t k = 0; k < r->opens && block != BLOCK_ANSWER; k++)
         if (comes_before(r, r->open[k], next))
+            block = is_push(r, r->open[k]) ? BLOCK_PUSH : BLOCK_ANSWER;
+    return block;
+}
+
+static bool is_missed(const struct replayer *r, uint64_t key)
+{
+    for (size_t i = 0; i < r->misses; i++)
+        if (r->missed[i] == key)
             return true;
-    return false;
+    return r->misses == REPLAYER_MISSED;
 }
 
 static void give_up(struct replayer *r, size_t next)
@@ -91,21 +107,44 @@ static void give_up(struct replayer *r, size_t next)
             continue;
         r->outcome[i].late = true;
         r->open[k] = r->open[--r->opens];
+        if (is_push(r, i) && !is_missed(r, plan_of(r)->item[i].key))
+            r->missed[r->misses++] = plan_of(r)->item[i].key;
     }
 }
 
 /* May item `next` be sent? It waits at most so long as it was told. */
 static bool is_its_turn(struct replayer *r, size_t next)
 {
-    if (is_blocked(r, next)) {
-        if (!r->until_us)
-            r->until_us = r->now_us + r->o->wait_s * 1000000ll;
+    enum block block = block_of(r, next);
+    int64_t limit_s = r->o->wait_s, until_us;
+
+    if (block == BLOCK_PUSH && limit_s > REPLAYER_PUSH_S)
+        limit_s = REPLAYER_PUSH_S;
+    until_us = r->now_us + limit_s * 1000000;
+    if (block) {
+        if (!r->until_us || until_us < r->until_us)
+            r->until_us = until_us;
         if (r->now_us < r->until_us)
             return false;
         give_up(r, next);
     }
     r->until_us = 0;
     return true;
+}
+
+/* Goes on to the client's next item; what the server had said before it is waited for. */
+static void pass(struct replayer *r)
+{
+    const struct plan *p = plan_of(r);
+
+    for (; r->at < p->items; r->at++) {
+        const struct plan_item *x = &p->item[r->at];
+
+        if (x->dir == DIR_C2S && !x->skip)
+            return;
+        if (x->awaited && !r->outcome[r->at].came && !is_missed(r, x->key))
+            await(r, r->at);
+    }
 }
 
 /* ---- sending ---- */
@@ -140,7 +179,7 @@ static void note_presence(struct replayer *r, size_t from)
 static bool address_answer(struct replayer *r, const struct plan_item *x, struct rewrite *w,
                            char id[ID_MAX], char to[ID_MAX])
 {
-    size_t asked = x->re == PLAN_NONE ? 0 : r->outcome[x->re].asked;
+    size_t asked = x->re == PLAN_NONE ? 0 : r->outcome[x->re].came;
     const struct plan_bytes *b;
     const struct item *it;
     const char *value;
@@ -203,8 +242,7 @@ void play_on(struct replayer *r)
     const struct plan *p = plan_of(r);
 
     while (r->phase == REPLAY_PLAY && !r->full) {
-        while (r->at < p->items && (p->item[r->at].dir == DIR_S2C || p->item[r->at].skip))
-            r->at++;
+        pass(r);
         if (!is_its_turn(r, r->at))
             return;
         if (r->at == p->items) {
@@ -329,14 +367,14 @@ static void take_answer(struct replayer *r, const struct item *it, uint64_t n)
     }
 }
 
-/* The same question in the capture, one that was not asked yet. */
-static size_t find_asked(const struct replayer *r, uint64_t key)
+/* The same in the capture, one that has not come yet. */
+static size_t find_captured(const struct replayer *r, enum plan_kind kind, uint64_t key)
 {
     const struct plan *p = plan_of(r);
 
     for (size_t i = 0; i < p->items; i++)
-        if (p->item[i].dir == DIR_S2C && p->item[i].kind == PLAN_REQUEST && p->item[i].key == key &&
-            !r->outcome[i].asked)
+        if (p->item[i].dir == DIR_S2C && p->item[i].kind == kind && p->item[i].key == key &&
+            p->item[i].re == PLAN_NONE && !r->outcome[i].came)
             return i;
     return PLAN_NONE;
 }
@@ -390,13 +428,15 @@ static void take_push(struct replayer *r, const struct item *it)
         return; /* of our own goodbye */
     if (!*r->ended)
         replayer_stream_error(it, r->ended, sizeof r->ended);
-    if (!add_push(r, it, kind) || kind != PLAN_REQUEST)
+    if (!add_push(r, it, kind))
         return;
-    i = find_asked(r, plan_key(it));
-    if (i != PLAN_NONE)
-        r->outcome[i].asked = r->pushes;
-    else if (r->phase != REPLAY_CLOSE)
+    i = find_captured(r, kind, plan_key(it, &r->names));
+    if (i != PLAN_NONE) {
+        r->outcome[i].came = r->pushes;
+        await_no_more(r, i);
+    } else if (kind == PLAN_REQUEST && r->phase != REPLAY_CLOSE) {
         refuse(r, it);
+    }
 }
 
 static void take_sm(struct replayer *r, const struct item *it)

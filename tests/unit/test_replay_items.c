@@ -136,6 +136,8 @@ static const struct {
      "<item> sub: captured 'both', live 'to'\n"},
     {RESULT("<q xmlns='n'><name>a</name></q>"), RESULT("<q xmlns='n'><name>b</name></q>"),
      "<name> text: captured 'a', live 'b'\n"},
+    {"<f><bind xmlns='b'><required/></bind></f>", "<f><bind xmlns='b'/></f>",
+     "only captured: <required/> in <bind>\n"},
     {RESULT("<q xmlns='n'/>"), RESULT(""), "only captured: <q xmlns='n'/>\n"},
     {RESULT("<q xmlns='n'/>"), RESULT("<q xmlns='m'/>"),
      "only captured: <q xmlns='n'/>\nonly live: <q xmlns='m'/>\n"},
