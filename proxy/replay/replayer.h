@@ -88,6 +88,7 @@ struct replayer {
     /* Playing. */
     struct pair pair;
     size_t at;                     /* the plan's next item */
+    size_t pushed;                 /* before this one, all that the plan's server pushed came again */
     size_t *open;                  /* owned: requests whose answers are waited for, and pushes */
     size_t opens, open_room;
     uint64_t missed[REPLAYER_MISSED]; /* keys of pushes that did not come: not waited for again */

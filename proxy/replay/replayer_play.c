@@ -367,14 +367,22 @@ static void take_answer(struct replayer *r, const struct item *it, uint64_t n)
     }
 }
 
+static bool is_due(const struct replayer *r, size_t i)
+{
+    const struct plan_item *x = &plan_of(r)->item[i];
+
+    return x->dir == DIR_S2C && x->re == PLAN_NONE && !r->outcome[i].came;
+}
+
 /* The same in the capture, one that has not come yet. */
-static size_t find_captured(const struct replayer *r, enum plan_kind kind, uint64_t key)
+static size_t find_captured(struct replayer *r, enum plan_kind kind, uint64_t key)
 {
     const struct plan *p = plan_of(r);
 
-    for (size_t i = 0; i < p->items; i++)
-        if (p->item[i].dir == DIR_S2C && p->item[i].kind == kind && p->item[i].key == key &&
-            p->item[i].re == PLAN_NONE && !r->outcome[i].came)
+    while (r->pushed < p->items && !is_due(r, r->pushed))
+        r->pushed++;
+    for (size_t i = r->pushed; i < p->items; i++)
+        if (is_due(r, i) && p->item[i].kind == kind && p->item[i].key == key)
             return i;
     return PLAN_NONE;
 }

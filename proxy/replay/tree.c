@@ -20,6 +20,7 @@ struct reading {
     XML_Parser xml;
     struct buf text;  /* the run under way */
     uint32_t open;    /* the innermost open element */
+    unsigned depth;
     uint32_t last;    /* the node read last: the next sibling's elder, if it has the same parent */
     bool quiet;       /* the stream's root is read */
     int err;
@@ -185,6 +186,10 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
 
     if (r->quiet || r->err)
         return;
+    if (r->depth++ == TREE_DEPTH_MAX) {
+        stop(r, ERR_CAP);
+        return;
+    }
     end_text(r);
     i = r->err ? TREE_NONE : add_node(r);
     if (i == TREE_NONE)
@@ -206,6 +211,7 @@ static void XMLCALL on_end(void *arg, const XML_Char *joined)
     (void)joined;
     if (r->quiet || r->err || r->open == TREE_NONE)
         return;
+    r->depth--;
     end_text(r);
     r->last = r->open;
     r->open = r->tree->node[r->open].parent;

@@ -13,6 +13,7 @@
 #include "../../decoder/buf.h"
 
 #define TREE_NODES_MAX (1u << 20)
+#define TREE_DEPTH_MAX 256           /* as the scanner frames them */
 #define TREE_BYTES_MAX (256u << 20) /* of names and values */
 #define TREE_NONE      UINT32_MAX
 
