@@ -57,8 +57,8 @@ static void tell(const char *fmt, const char *a, const char *b)
     buf_free(&line);
 }
 
-/* FILE#SESSION is parted, unless there is a file of that whole name. `*session` is NULL where none is
- * named. Returns the file, NULL where a session of the store is named. */
+/* FILE#SESSION is parted, unless there is a file of that whole name. `*session` is NULL where none
+ * is named. Returns the file, NULL where a session of the store is named. */
 static char *part(char *arg, const char **session)
 {
     struct stat st;
@@ -98,7 +98,8 @@ static struct store_session *find(const struct store *st, const char *id, const 
     if (n == 1)
         return s;
     tell(n ? "more than one session begins with %s in %s; give more of its id"
-           : "no session %s in %s; `xmpptap list` shows which there are", id, where);
+           : "no session %s in %s; `xmpptap list` shows which there are",
+         id, where);
     return NULL;
 }
 
@@ -119,8 +120,8 @@ static struct store_session *choose(struct store *st, const struct replay_option
     }
     s = &st->session[st->sessions - 1];
     if (st->sessions > 1)
-        tell("%s holds several sessions, and this is the last; to have another: FILE#SESSION, its id "
-             "is in `xmpptap list %s`", file, file);
+        tell("%s holds several sessions, and this is the last; to have another: FILE#SESSION, its "
+             "id is in `xmpptap list %s`", file, file);
     return s;
 }
 
@@ -157,8 +158,8 @@ static int complain(const struct error *e)
     return 1;
 }
 
-/* What came of it, 0 where both sessions are the same. What broke off before the login has nothing to
- * report. */
+/* What came of it, 0 where both sessions are the same. What broke off before the login has nothing
+ * to report. */
 static int report(const struct replay_options *o, const struct replayer *r)
 {
     struct report counts;
@@ -215,8 +216,9 @@ static int run(int argc, char **argv, const struct command *c)
     if (status != OPTIONS_OK)
         return status;
     if (rest + 1 != argc)
-        return rest < argc ? usage_error(c, "one session is enough, %s is too much", argv[rest + 1])
-                           : usage_error(c, "give the session to play: FILE, FILE#SESSION, or its id");
+        return rest < argc
+                   ? usage_error(c, "one session is enough, %s is too much", argv[rest + 1])
+                   : usage_error(c, "give the session to play: FILE, FILE#SESSION, or its id");
     if (!o.to || !o.account || !o.password_file)
         return usage_error(c, "give --to UPSTREAM, --account JID and --password-file FILE");
     if (upstream_parse(o.to, &o.run.upstream, &e) ||

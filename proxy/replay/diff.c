@@ -5,9 +5,9 @@
 
 #include "../../logs/xml_lines.h"
 
-#define NS_STANZAS "urn:ietf:params:xml:ns:xmpp-stanzas"
-#define NS_XML      "http://www.w3.org/XML/1998/namespace"
-#define LINES_BYTES (64u << 10)
+#define NS_STANZAS    "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_XML        "http://www.w3.org/XML/1998/namespace"
+#define LINES_BYTES   (64u << 10)
 #define ELEMENT_BYTES (16u << 20) /* in full, before it is cut */
 
 /* Both items, and where in them we are. */

@@ -18,7 +18,8 @@ enum how {
     HOW_ID,     /* one that somebody made up */
     HOW_NEVER,  /* not compared at all */
     HOW_ALWAYS, /* that it is there counts, what it is does not */
-    HOW_FROM    /* not compared where it is us or our server, who need not say so (RFC 6120 §8.1.2.1) */
+    HOW_FROM    /* not compared where it is us or our server, who need not say so (RFC 6120
+                 * §8.1.2.1) */
 };
 
 static const struct rule {
@@ -56,9 +57,8 @@ static const struct rule *rule_of(const struct tree *t, uint32_t node, const cha
 
         if (strcmp(r->attr, attr) != 0 || (r->ns && !tree_is(t, node, r->ns, NULL)))
             continue;
-        if (!r->element ||
-            (strcmp(r->element, STANZA) == 0 ? is_stanza(t, node)
-                                             : tree_is(t, node, NULL, r->element)))
+        if (!r->element || (strcmp(r->element, STANZA) == 0 ? is_stanza(t, node)
+                                                            : tree_is(t, node, NULL, r->element)))
             return r;
     }
     return NULL;

@@ -238,10 +238,14 @@ static struct plan_item *add_item(struct plan *p, const struct event *ev)
         p->room = room;
     p->item = more;
     more += p->items;
-    *more = (struct plan_item){.n = ev->n, .dir = ev->dir, .kind = PLAN_ALONE, .at = p->bytes.len,
-                               .label = ev->label && label_by_id(ev->label)
-                                            ? label_id(label_by_id(ev->label)) : NULL,
-                               .re = PLAN_NONE, .answer = PLAN_NONE};
+    *more = (struct plan_item){
+        .n = ev->n,
+        .dir = ev->dir,
+        .kind = PLAN_ALONE,
+        .at = p->bytes.len,
+        .label = ev->label && label_by_id(ev->label) ? label_id(label_by_id(ev->label)) : NULL,
+        .re = PLAN_NONE,
+        .answer = PLAN_NONE};
     if (ev->len && buf_add(&p->bytes, ev->data, ev->len))
         return NULL;
     more->len = ev->len;

@@ -12,8 +12,9 @@
 #define OWN      (UINT64_MAX)          /* its number in `pair` */
 #define ID_MAX   1024
 
-#define REFUSAL "<error type='cancel'><service-unavailable " \
-                "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+#define REFUSAL                                                                                    \
+    "<error type='cancel'><service-unavailable "                                                   \
+    "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
 
 static const struct plan *plan_of(const struct replayer *r)
 {
@@ -63,8 +64,8 @@ static bool is_push(const struct replayer *r, size_t i)
     return plan_of(r)->item[i].dir == DIR_S2C;
 }
 
-/* Had the captured client seen the answer to request `i`, or the push `i`, before it sent item `next`?
- * Nothing goes before a resource. */
+/* Had the captured client seen the answer to request `i`, or the push `i`, before it sent item
+ * `next`? Nothing goes before a resource. */
 static bool comes_before(const struct replayer *r, size_t i, size_t next)
 {
     const struct plan_item *x = &plan_of(r)->item[i];
@@ -267,8 +268,8 @@ static bool plays_anything(const struct plan *p)
     return false;
 }
 
-/* Where the capture does not ask for a resource (SASL2, a stream that was resumed, the legacy login)
- * there must be one all the same. */
+/* Where the capture does not ask for a resource (SASL2, a stream that was resumed, the legacy
+ * login) there must be one all the same. */
 int play_begin(struct replayer *r)
 {
     const char *resource = strchr(plan_of(r)->names.full, '/');
@@ -334,7 +335,8 @@ static void take_bound(struct replayer *r, const struct item *it, bool captured)
         return;
     }
     if (captured)
-        replayer_fail(r, ERR_SASL, "the server gives the account no resource (%.60s), and without one "
+        replayer_fail(r, ERR_SASL,
+                      "the server gives the account no resource (%.60s), and without one "
                       "nothing can be sent; its access rules or its limit of sessions say why",
                       condition < 0 ? "no reason" : it->node[condition].name);
 }
@@ -344,8 +346,7 @@ static bool was_good(const struct replayer *r, size_t request)
     const struct plan *p = plan_of(r);
     size_t i = p->item[request].answer;
 
-    return i != PLAN_NONE && p->item[i].len &&
-           memmem(plan_at(p, i), p->item[i].len, "<jid", 4);
+    return i != PLAN_NONE && p->item[i].len && memmem(plan_at(p, i), p->item[i].len, "<jid", 4);
 }
 
 static void take_answer(struct replayer *r, const struct item *it, uint64_t n)
@@ -469,7 +470,8 @@ void play_item(struct replayer *r, const struct item *it)
         take_push(r, it);
 }
 
-/* What was left to play is said by who reports; the server may have ended the captured stream, too. */
+/* What was left to play is said by who reports; the server may have ended the captured stream,
+ * too. */
 void play_closed(struct replayer *r)
 {
     const struct plan *p = plan_of(r);
@@ -482,8 +484,9 @@ void play_closed(struct replayer *r)
     for (size_t i = r->at; i < p->items; i++)
         left += p->item[i].dir == DIR_C2S && !p->item[i].skip;
     if (left || r->phase == REPLAY_BIND)
-        replayer_fail(r, ERR_CLOSED, "the server ended the stream%s%.150s%s before all of the capture was "
-                      "sent (left: %zu); its log tells why", *r->ended ? " (" : "", r->ended,
-                      *r->ended ? ")" : "", left);
+        replayer_fail(r, ERR_CLOSED,
+                      "the server ended the stream%s%.150s%s before all of the capture was "
+                      "sent (left: %zu); its log tells why",
+                      *r->ended ? " (" : "", r->ended, *r->ended ? ")" : "", left);
     r->phase = REPLAY_DONE;
 }
