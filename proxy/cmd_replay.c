@@ -200,6 +200,7 @@ static int play(const struct command *c, struct replay_options *o, char *arg)
             replayer_free(&r);
         }
     }
+    o->run.replay.plan = NULL;
     plan_free(&plan);
     reader_free(o->run.replay.reader);
     account_free(account);

@@ -103,13 +103,19 @@ static const char *even_value(struct tree *t, const struct names *whose, const c
     return even ? even : value;
 }
 
+/* Is it of no account, whatever it says? Servers say their language or do not (RFC 6120 §4.7.4). */
+static bool is_left_out(const struct tree_attr *a, const struct rule *r, const struct names *whose)
+{
+    if (strcmp(a->ns, NS_XML) == 0 && strcmp(a->name, "lang") == 0)
+        return true;
+    return r && (r->how == HOW_NEVER || (r->how == HOW_FROM && names_own(whose, a->value)));
+}
+
 static void even_attr(struct tree *t, uint32_t node, struct tree_attr *a, const struct names *whose)
 {
     const struct rule *r = *a->ns ? NULL : rule_of(t, node, a->name);
 
-    if (strcmp(a->ns, NS_XML) == 0 && strcmp(a->name, "lang") == 0)
-        a->even = NULL;
-    else if (r && (r->how == HOW_NEVER || (r->how == HOW_FROM && names_own(whose, a->value))))
+    if (is_left_out(a, r, whose))
         a->even = NULL;
     else if (r && (r->how == HOW_ALWAYS || (r->how == HOW_ID && is_made_up(a->value))))
         a->even = "{any}";

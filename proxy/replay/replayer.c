@@ -134,7 +134,8 @@ static void follow(struct replayer *r, enum server_says says, const struct item 
         login_over(r);
         break;
     case SERVER_REFUSES:
-        refused(r, it);
+        if (it) /* always: it is the refusal */
+            refused(r, it);
         break;
     case SERVER_ABORTED:
         replayer_fail(r, ERR_SASL, "the login was given up (%s): %s", r->mechanism,
