@@ -232,8 +232,8 @@ static void prefixes_are_the_headers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(items_are_sent_again),   cmocka_unit_test(an_answer_goes_to_who_asked),
-        cmocka_unit_test(answers_are_compared),   cmocka_unit_test(a_long_list_is_cut),
+        cmocka_unit_test(items_are_sent_again), cmocka_unit_test(an_answer_goes_to_who_asked),
+        cmocka_unit_test(answers_are_compared), cmocka_unit_test(a_long_list_is_cut),
         cmocka_unit_test(prefixes_are_the_headers),
     };
 

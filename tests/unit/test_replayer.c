@@ -212,6 +212,7 @@ static const char *label_of(const char *xml)
     static const struct {
         const char *part, *label;
     } labels[] = {
+        {"<legacy/>", "legacy.auth.result"},
         {"<message", "message.other"}, {"jabber:iq:roster", "roster.push"},
         {"urn:xmpp:ping", "ping.client.request"},
     };
@@ -230,13 +231,27 @@ static void add_text(struct plan *p, enum event_kind kind, const char *xml, uint
     assert_int_equal(plan_event(p, &ev), 0);
 }
 
+static void read_lines(struct plan *p, const char *text, uint64_t n)
+{
+    for (const char *line = text; *line;) {
+        const char *xml = strchr(line, ' ') + 1, *stop = strchr(line, '\n');
+        char copy[1024];
+        struct event ev = {.kind = EVENT_STANZA, .session = "S1", .n = ++n,
+                           .dir = *line == 'c' ? DIR_C2S : DIR_S2C, .data = xml,
+                           .len = (size_t)(stop - xml), .re = strtoull(line + 1, NULL, 10)};
+
+        snprintf(copy, sizeof copy, "%.*s", (int)ev.len, xml);
+        ev.label = label_of(copy);
+        assert_int_equal(plan_event(p, &ev), 0);
+        line = stop + 1;
+    }
+}
+
+/* `text` NULL: the login is refused. */
 static void read_capture(struct plan *p, const char *text)
 {
-    struct event begin = {.kind = EVENT_SESSION, .session = "S1", .n = 1,
-                          .u.session_facts = {.upstream = "", .secrets = "redact"}};
     uint64_t n = 1;
 
-    assert_int_equal(plan_event(p, &begin), 0);
     add_text(p, EVENT_STREAM, HEADER, &n);
     add_text(p, EVENT_STANZA, FEATURES(MECHANISMS("PLAIN")), &n);
     add_text(p, EVENT_STANZA, text ? SUCCESS : REFUSED, &n);
@@ -244,18 +259,7 @@ static void read_capture(struct plan *p, const char *text)
         return;
     add_text(p, EVENT_STANZA, FEATURES(BINDS), &n);
     assert_int_equal(n + 1, FIRST);
-    for (const char *line = text; *line;) {
-        const char *xml = strchr(line, ' ') + 1, *end = strchr(line, '\n');
-        char copy[1024];
-        struct event ev = {.kind = EVENT_STANZA, .session = "S1", .n = ++n,
-                           .dir = *line == 'c' ? DIR_C2S : DIR_S2C, .data = xml,
-                           .len = (size_t)(end - xml), .re = strtoull(line + 1, NULL, 10)};
-
-        snprintf(copy, sizeof copy, "%.*s", (int)ev.len, xml);
-        ev.label = label_of(copy);
-        assert_int_equal(plan_event(p, &ev), 0);
-        line = end + 1;
-    }
+    read_lines(p, text, n);
 }
 
 /* ---- the live session ---- */
@@ -301,17 +305,27 @@ static void expect_text(struct stage *s, const char *p)
     expect(s, p, strlen(p));
 }
 
-static void begin(struct stage *s, const char *captured, bool direct)
+static void begin_with(struct stage *s, void (*read)(struct plan *, const char *),
+                       const char *captured, bool direct)
 {
+    const struct event session = {.kind = EVENT_SESSION, .session = "S1", .n = 1,
+                                  .u.session_facts = {.upstream = "", .secrets = "redact"}};
+
     *s = (struct stage){.reader = reader_new(), .now_us = 1000000};
     snprintf(s->account.name, sizeof s->account.name, "carol");
     snprintf(s->account.domain, sizeof s->account.domain, "new.example");
     snprintf(s->account.password, sizeof s->account.password, "pencil");
     plan_init(&s->plan, s->reader);
-    read_capture(&s->plan, captured);
+    assert_int_equal(plan_event(&s->plan, &session), 0);
+    read(&s->plan, captured);
     s->o = (struct replayer_options){.plan = &s->plan, .account = &s->account, .reader = s->reader,
                                      .user = &user, .wait_s = 5};
     replayer_begin(&s->r, &s->o, direct, s->now_us);
+}
+
+static void begin(struct stage *s, const char *captured, bool direct)
+{
+    begin_with(s, read_capture, captured, direct);
 }
 
 static void log_in(struct stage *s)
@@ -406,6 +420,59 @@ static void a_captured_login_that_failed(void **state)
                       "differs  the login: captured nothing, refused: failure, live PLAIN\n"
                       "1 answers the same, 1 differ, 0 missing\n", false);
     end(&s);
+}
+
+/* Captures whose client logged in in another way: it has no resource of its own asking. */
+static const struct {
+    const char *name, *captured, *resource;
+    bool skips;
+} others[] = {
+    {"SASL2",
+     "c0 <authenticate xmlns='urn:xmpp:sasl:2'/>\nc0 <iq type='get' id='1' "
+     "to='alice@old.example/x'/>\n"
+     "s0 <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@old.example/x"
+     "</authorization-identifier></success>\ns3 <iq type='result' id='1'/>\n",
+     "<resource>x</resource>", false},
+    {"legacy login",
+     "c0 <iq type='set' id='a'><query xmlns='jabber:iq:auth'/></iq>\n"
+     "s2 <iq type='result' id='a'><legacy/></iq>\nc0 <iq type='get' id='1' "
+     "to='carol@new.example/z'/>\n"
+     "s4 <iq type='result' id='1'/>\n",
+     "", true},
+    {"a resumed stream",
+     "s0 " SUCCESS "\nc0 <resume xmlns='urn:xmpp:sm:3' h='1' previd='p'/>\n"
+     "s3 <resumed xmlns='urn:xmpp:sm:3' h='1'/>\nc0 <iq type='get' id='1' "
+     "to='carol@new.example/z'/>\n"
+     "s5 <iq type='result' id='1'/>\n",
+     "", true},
+};
+
+static void read_other(struct plan *p, const char *text)
+{
+    read_lines(p, text, 1);
+}
+
+static void captures_of_other_logins(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char ours[300];
+        struct stage s;
+
+        begin_with(&s, read_other, others[i].captured, true);
+        log_in(&s);
+        snprintf(ours, sizeof ours, "<iq type='set' id='xmpptap-replay-bind'><bind xmlns='" NS_BIND
+                 "'>%s</bind></iq>", others[i].resource);
+        expect_text(&s, ours);
+        hear_text(&s, "<iq type='result' id='xmpptap-replay-bind'><bind xmlns='" NS_BIND
+                      "'><jid>carol@new.example/z</jid></bind></iq>");
+        expect_text(&s, "<iq type='get' id='1' to='carol@new.example/z'/>");
+        hear_text(&s, "<iq type='result' id='1' from='carol@new.example/z'/>");
+        expect_text(&s, "</stream:stream>");
+        assert_int_equal(s.plan.logged_in, true);
+        assert_int_equal(s.plan.skipped[SKIP_NOT] < s.plan.items, others[i].skips);
+        end(&s);
+    }
 }
 
 /* However what comes is cut, the same is said. */
@@ -503,9 +570,12 @@ static void plain_only_inside_tls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sessions_are_played),  cmocka_unit_test(a_captured_login_that_failed),
+        cmocka_unit_test(sessions_are_played),
+        cmocka_unit_test(a_captured_login_that_failed),
+        cmocka_unit_test(captures_of_other_logins),
         cmocka_unit_test(bytes_may_come_one_by_one),
-        cmocka_unit_test(logins_go_their_way),  cmocka_unit_test(plain_only_inside_tls),
+        cmocka_unit_test(logins_go_their_way),
+        cmocka_unit_test(plain_only_inside_tls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
