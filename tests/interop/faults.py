@@ -60,6 +60,16 @@ def ends_the_stream(phase, action):
             action.startswith("error") and phase.startswith(("stream.", "features.", "tls.")))
 
 
+class Login(Client):
+    """Keeps how its connection ended."""
+
+    lost = None
+
+    def connection_lost(self, exception):
+        self.lost = exception
+        super().connection_lost(exception)
+
+
 class World:
     def __init__(self, folder):
         self.folder = folder
@@ -85,7 +95,7 @@ class World:
         return tap
 
     def client(self, jid=JID, mechanism="PLAIN"):
-        client = Client(jid, PASSWORD, self.ca, mechanism, WAIT_S)
+        client = Login(jid, PASSWORD, self.ca, mechanism, WAIT_S)
         self.clients.append(client)
         return client
 
@@ -145,6 +155,8 @@ async def meet(world, tap, fault, times, whole):
             await asyncio.wait_for(run, WAIT_S)
         elif ends_the_stream(phase, action):
             await asyncio.wait_for(client.ended.wait(), WAIT_S)
+        if action == "reset":
+            assert isinstance(client.lost, ConnectionResetError), repr(client.lost)
     finally:
         run.cancel()
         await asyncio.wait([run], timeout=WAIT_S)
@@ -152,9 +164,37 @@ async def meet(world, tap, fault, times, whole):
         world.clients.remove(client)
 
 
+def check_edits(records, edits, fault):
+    """Did what was asked for become of it?"""
+    phase, action = fault.split("@")[0].split("=")
+    first, direction = edits[0], edits[0]["dir"]
+    items = {r["n"]: r for r in records if r["event"] in ("stream", "stanza")}
+    sent = [e["sent"] for e in edits]
+    assert items[first["of"]]["label"] == phase, first
+    ended = action in ("close", "reset") or ends_the_stream(phase, action) and action != "malformed"
+    assert (records[-1]["reason"] == "fault") == ended, records[-1]
+    if action.startswith("delay"):
+        assert first["sent"] == items[first["of"]]["xml"], first
+    elif action.startswith("error"):
+        condition = action.partition(":")[2]
+        assert any(f"<{condition} " in s or f"<{condition}/>" in s for s in sent) or \
+            phase.startswith("tls.") and any(s.startswith("<failure ") for s in sent), sent
+    elif action == "malformed":
+        assert first["sent"].endswith(("</malformed>", " malformed>")), first
+        assert len(first["sent"]) > len("</malformed>") or phase.startswith("stream.close"), first
+    else:
+        assert first["sent"] == "", first
+    if action == "close":
+        assert any(e["sent"].endswith("</stream:stream>") and e["dir"] == "s2c" for e in edits), edits
+    if action == "silent":  # and so is what follows
+        follow = [n for n, r in items.items() if n >= first["of"] and r["dir"] == direction]
+        assert follow == [e["of"] for e in edits] and not any(sent), (follow, edits)
+
+
 async def check_records(tap, records, fault):
     edits = [r for r in records if r["event"] == "edit" and r["reason"].startswith(f"fault: {fault}")]
     assert edits, [r["reason"] for r in records if r["event"] == "edit"]
+    check_edits(records, edits, fault)
     await tap.until(lambda: f"#-- edit {edits[0]['dir']}" in tap.transcript() and
                     f"fault: {fault}" in tap.transcript(), "the edit in the transcript")
     session = records[0]["session"]
@@ -173,7 +213,8 @@ async def cell(world, fault):
     late = order.index(phase) > order.index(LOGIN_ENDS)
     whole = action.startswith("delay")
     async with world.slots:
-        tap = await world.tap(fault, "builtin:", "--fault", fault, "--close-timeout", 1)
+        tap = await world.tap(fault, "builtin:", "--fault", fault, "--close-timeout", 1,
+                              "--secrets", "keep")
         await meet(world, tap, fault, 1, whole)
         if late:  # then a login afterwards works
             client = world.client()
