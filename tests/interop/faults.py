@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+import zlib
 
 from slixmpp.exceptions import IqError
 
@@ -363,6 +364,78 @@ async def what_waits_keeps_its_direction_alone(world):
     await world.done(tap)
 
 
+# ---- scripted peers, in clear ----
+
+HEADER = ("<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+          "version='1.0'{}>")
+BOUND = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>"
+
+
+async def scripted(world, name, fault, server_says):
+    """A client and a server that say what they are told; the server's features leave nothing to
+    negotiate. Returns the tap, the client's and the server's reader and writer."""
+    accepted = asyncio.get_running_loop().create_future()
+    stub = await asyncio.start_server(lambda r, w: accepted.set_result((r, w)), "127.0.0.1", 0)
+    tap = await world.tap(name, stub.sockets[0].getsockname()[1], "--fault", fault)
+    client = await asyncio.open_connection("127.0.0.1", tap.port)
+    client[1].write(HEADER.format(" to='faults.example'").encode())
+    server = await asyncio.wait_for(accepted, WAIT_S)
+    await server[0].readuntil(b">")
+    stub.close()
+    server[1].write((HEADER.format(" id='1' from='faults.example'") + BOUND).encode() + server_says)
+    await asyncio.wait_for(client[0].readuntil(b"</stream:features>"), WAIT_S)
+    return tap, client, server
+
+
+async def everything(reader):
+    return await asyncio.wait_for(reader.read(-1), WAIT_S)
+
+
+async def an_end_comes_behind_what_waits(world):
+    tap, client, server = await scripted(world, "eof", "message.normal.sent=delay:200", b"")
+    said = b"<message id='1'/><message id='2'/></stream:stream>"
+    client[1].write(said)
+    client[1].write_eof()
+    assert await everything(server[0]) == said
+    server[1].write(b"</stream:stream>")
+    server[1].close()
+    assert await everything(client[0]) == b"</stream:stream>"
+    client[1].close()
+    [session] = (await tap.ended(1)).values()
+    assert [r["reason"] for r in session if r["event"] == "edit"] == \
+        2 * ["fault: message.normal.sent=delay:200"], session
+    await world.done(tap)
+
+
+async def an_end_comes_behind_silence(world):
+    tap, client, server = await scripted(world, "silence", "message.normal.sent=silent", b"")
+    client[1].write(b"<iq type='get' id='1'/><message id='2'/> <iq type='get' id='3'/></stream:stream>")
+    client[1].write(b"<and more")
+    await tap.says("no more faults happen")
+    client[1].write_eof()
+    assert await everything(server[0]) == b"<iq type='get' id='1'/>"
+    server[1].close()
+    client[1].close()
+    await tap.ended(1)
+    await world.done(tap)
+
+
+async def compression_ends_faults(world):
+    packed = zlib.compress(b"<message id='2'/>")
+    tap, client, server = await scripted(
+        world, "compressed", "message.normal.received=drop",
+        b"<message id='1'/><compressed xmlns='http://jabber.org/protocol/compress'/>" + packed)
+    server[1].close()
+    assert await everything(client[0]) == \
+        b"<compressed xmlns='http://jabber.org/protocol/compress'/>" + packed
+    client[1].close()
+    await tap.says("what follows is compressed")
+    [session] = (await tap.ended(1)).values()
+    dropped = [r["of"] for r in session if r["event"] == "edit"]
+    assert [r["label"] for r in session if r["n"] in dropped] == ["message.normal.received"], session
+    await world.done(tap)
+
+
 async def wrong_usage_is_told(world):
     for fault, says in (("rooster.result=drop", "did you mean roster.result?"),
                         ("roster.result=explode", "malformed or silent"),
@@ -379,6 +452,7 @@ def tests_of(_):
             await asyncio.gather(*(cell(world, fault) for fault in sys.argv[1:]))
         return [those_named]
     return [wrong_usage_is_told, the_second_time, what_waits_keeps_its_direction_alone,
+            an_end_comes_behind_what_waits, an_end_comes_behind_silence, compression_ends_faults,
             one_edit_names_both_reasons, an_error_in_scram, direct_tls,
             *(cells_of(action) for action in ACTIONS)]
 
