@@ -222,11 +222,12 @@ static struct sasl *login_of(struct meaning *m, enum dir dir, bool sent)
     return server && (sent || *m->bridged.mechanism) ? &m->bridged : &m->sasl;
 }
 
-/* Is it the item itself, sent later (`--fault ...=delay`)? Then nobody says it a second time. */
+/* Is it the item itself, sent later (`--fault ...=delay`) and for no second reason edited? Then nobody
+ * says it anew. */
 static bool was_received(const struct event_edit *edit)
 {
     return strncmp(edit->reason, EVENT_EDIT_FAULT, strlen(EVENT_EDIT_FAULT)) == 0 &&
-           memmem(edit->reason, strcspn(edit->reason, ";"), "=delay:", 7);
+           strstr(edit->reason, "=delay:") && !strchr(edit->reason, ';');
 }
 
 /* STARTTLS and SASL that the proxy says itself: answers are those to it. */

@@ -175,7 +175,7 @@ def check_edits(records, edits, fault):
     ended = action in ("close", "reset") or ends_the_stream(phase, action) and action != "malformed"
     assert (records[-1]["reason"] == "fault") == ended, records[-1]
     if action.startswith("delay"):
-        assert first["sent"] == items[first["of"]]["xml"], first
+        assert ";" in first["reason"] or first["sent"] == items[first["of"]]["xml"], first
     elif action.startswith("error"):
         condition = action.partition(":")[2]
         assert any(f"<{condition} " in s or f"<{condition}/>" in s for s in sent) or \
@@ -295,6 +295,23 @@ async def an_error_in_scram(world):
     assert error and "account-disabled" in error, error
     await check_records(tap, records, fault)
     await world.done(tap)
+
+
+async def a_bridged_login(world):
+    """What the server says is met before the bridge has it, what the bridge sends on is broken."""
+    bridge = ("--channel-binding", "bridge", "--secrets", "keep")
+    for fault, error_says in (("sasl.challenge=delay:20", None), ("features.sasl=delay:20", None),
+                              ("features.sasl=malformed", ""),
+                              ("sasl.success=error:account-disabled", "account-disabled"),
+                              ("sasl.auth=error:aborted", "aborted")):
+        tap, records, error = await prosody_session(world, f"bridge-{fault}", *bridge, "--fault", fault,
+                                                    mechanism="PLAIN")
+        assert (error is None) == (error_says is None) and (error_says or "") in (error or ""), error
+        await check_records(tap, records, fault)
+        if fault == "features.sasl=malformed":
+            [edit] = [r for r in records if r["event"] == "edit" and f"fault: {fault}" in r["reason"]]
+            assert f"fault: {fault}; bridge: " in edit["reason"], edit
+        await world.done(tap)
 
 
 async def direct_tls(world):
@@ -453,7 +470,7 @@ def tests_of(_):
         return [those_named]
     return [wrong_usage_is_told, the_second_time, what_waits_keeps_its_direction_alone,
             an_end_comes_behind_what_waits, an_end_comes_behind_silence, compression_ends_faults,
-            one_edit_names_both_reasons, an_error_in_scram, direct_tls,
+            one_edit_names_both_reasons, an_error_in_scram, direct_tls, a_bridged_login,
             *(cells_of(action) for action in ACTIONS)]
 
 
