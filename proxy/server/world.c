@@ -4,6 +4,9 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
 #include "../../decoder/jid.h"
 #include "part.h"
 
@@ -20,6 +23,10 @@ struct world *world_new(const struct profile *p)
 
     if (!w)
         return NULL;
+    if (RAND_bytes(w->secret, sizeof w->secret) != 1) {
+        free(w);
+        return NULL;
+    }
     w->profile = p;
     w->began_s = world_now_s(w);
     buf_init(&w->scratch, SCRATCH_BYTES);
@@ -45,6 +52,7 @@ void world_free(struct world *w)
     }
     part_free(w->part);
     buf_free(&w->scratch);
+    OPENSSL_cleanse(w->secret, sizeof w->secret);
     free(w);
 }
 
