@@ -162,6 +162,7 @@ static void on_closed(uv_handle_t *h)
 {
     struct inproc *in = h->data;
 
+    server_tick(in->server, now_us(in));
     server_free(in->server);
     leg_closed(in->layer.leg);
 }
