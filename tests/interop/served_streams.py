@@ -91,17 +91,16 @@ async def slixmpp_resumes_and_gets_what_came_meanwhile(world):
 
 
 async def aioxmpp_resumes(world):
-    ann = await world.log_in(f"{ANN}/one")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-B", CLIENTS / "aioxmpp_client.py", f"{BOB}/one", PASSWORD, "127.0.0.1",
         str(world.tap.port), world.tap.ca(), "resume", stdout=asyncio.subprocess.PIPE)
     out = (await asyncio.wait_for(process.communicate(), WAIT_S))[0].decode()
-    await ann.log_out()
     assert process.returncode == 0 and "resumed" in out, out
+    await world.tap.says(f"account={BOB} verdict=resumed")
 
 
 def tests_of(world):
-    return [slixmpp_resumes_and_gets_what_came_meanwhile]
+    return [slixmpp_resumes_and_gets_what_came_meanwhile, aioxmpp_resumes]
 
 
 if __name__ == "__main__":
