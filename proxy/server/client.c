@@ -12,11 +12,17 @@
 
 #define PRESENCE_BYTES (64u << 10)
 
-void client_init(struct client *c, struct world *w, struct server *s)
+struct client *client_new(struct world *w, struct server *s)
 {
+    struct client *c = malloc(sizeof *c);
+
+    if (!c)
+        return NULL;
     *c = (struct client){.world = w, .server = s, .contacts_due_us = -1};
     buf_init(&c->presence, PRESENCE_BYTES);
+    managed_init(&c->sm);
     strcpy(c->domain, "localhost");
+    return c;
 }
 
 static void unlist(struct client *c)
@@ -46,7 +52,25 @@ void client_free(struct client *c)
         free(c->directed[i]);
     buf_free(&c->presence);
     free(c->active_list);
-    client_init(c, c->world, c->server);
+    managed_free(&c->sm);
+    free(c);
+}
+
+/* What is bound no longer is. */
+static void unbind(struct client *c)
+{
+    if (!c->bound)
+        return;
+    presence_gone(c);
+    unlist(c);
+    c->bound = false;
+    managed_give_up(c);
+}
+
+void client_gone(struct client *c)
+{
+    unbind(c);
+    client_free(c);
 }
 
 bool client_domain(struct client *c, const char *to)
@@ -101,12 +125,17 @@ bool client_use_list(struct client *c, const char *name)
 
 bool client_bind(struct client *c, const char *resource)
 {
+    struct client *waiting = NULL; /* the longest there */
     unsigned n = 0;
 
-    for (const struct client *o = c->user->clients; o; o = o->next)
+    for (struct client *o = c->user->clients; o; o = o->next) {
         n++;
-    if (n >= USER_CLIENTS)
+        waiting = o->server ? waiting : o;
+    }
+    if (n >= USER_CLIENTS && !waiting)
         return false;
+    if (n >= USER_CLIENTS)
+        world_forget(c->world, waiting);
     if (c->world->profile->active_list &&
         privacy_find(&c->user->privacy, c->world->profile->active_list) &&
         !client_use_list(c, c->world->profile->active_list))
@@ -120,15 +149,26 @@ bool client_bind(struct client *c, const char *resource)
 
 void client_replace(struct client *c)
 {
-    presence_gone(c);
-    unlist(c);
-    c->bound = false;
+    if (!c->server) {
+        world_forget(c->world, c);
+        return;
+    }
+    unbind(c);
     server_end(c->server, "conflict");
 }
 
 void client_send(struct client *c, const char *p, size_t n)
 {
+    bool asks = managed_sent(c, p, n);
+
+    if (!c->server) {
+        if (c->sm.lost)
+            world_hurry(c->world, c);
+        return;
+    }
     server_send(c->server, p, n);
+    if (asks)
+        server_send(c->server, SM_REQUEST, strlen(SM_REQUEST));
 }
 
 int client_put_jid(const struct client *c, struct buf *out)

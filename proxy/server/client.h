@@ -2,7 +2,8 @@
  * and what others see of it (a resource, RFC 6120 §7, RFC 6121 §4).
  *
  * Owned by its connection; while it is bound it stands in its account's list, so that others can
- * send to it. One thread.
+ * send to it. One that can be resumed (stream_management.h) outlives its connection: then it is the world's, until
+ * its time is over. One thread.
  */
 #ifndef XMPPTAP_CLIENT_H
 #define XMPPTAP_CLIENT_H
@@ -12,6 +13,7 @@
 
 #include "../../decoder/buf.h"
 #include "prep.h"
+#include "stream_management.h"
 #include "user.h"
 
 #define CLIENT_DIRECTED 64 /* addresses it sent its presence to */
@@ -22,9 +24,12 @@ struct world;
 
 struct client {
     struct world *world;      /* borrowed */
-    struct server *server;    /* its connection, borrowed */
+    struct server *server;    /* its connection, borrowed; NULL: it waits for its client */
     struct user *user;        /* NULL before the login; borrowed from the world */
     struct client *next;      /* the account's */
+    struct client *next_waiting; /* the world's, and until when it waits */
+    int64_t until_us;
+    struct managed sm;
     char domain[JID_PART_MAX + 1];   /* that the client asked for, prepared */
     char resource[JID_PART_MAX + 1]; /* prepared; "" until it is bound */
     bool bound;
@@ -38,8 +43,12 @@ struct client {
     int64_t contacts_due_us;  /* when the profile's contacts answer its presence, -1: never */
 };
 
-void client_init(struct client *c, struct world *w, struct server *s);
-void client_free(struct client *c); /* its account no longer has it */
+/* Returns owned, NULL without memory. */
+struct client *client_new(struct world *w, struct server *s);
+void client_free(struct client *c); /* its account no longer has it, and nobody is told */
+
+/* It does not come back: who had its presence is told, what it did not get goes elsewhere; freed. */
+void client_gone(struct client *c);
 
 /* The domain asked for in a stream header. False: it is none, or not served here. */
 bool client_domain(struct client *c, const char *to);

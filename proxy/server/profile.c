@@ -148,6 +148,18 @@ static int take_holds(struct loading *l, char *value, struct error *e)
     return take_flag(value, &l->p->holds, e);
 }
 
+/* Seconds, up to a day. */
+static int take_sm_max(struct loading *l, char *value, struct error *e)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (end == value || *end || n > 86400)
+        return error_set(e, ERR_USAGE, "%.40s is not 0 to 86400 seconds", value);
+    l->p->sm_max_s = (unsigned)n;
+    return 0;
+}
+
 static int take_mechanisms(struct loading *l, char *value, struct error *e)
 {
     return profile_mechanisms(l->p, value, e);
@@ -270,6 +282,7 @@ static int take_setting(void *arg, const struct setting *s, struct error *e)
         {"starttls", take_starttls}, {"mechanisms", take_mechanisms}, {"features", take_features},
         {"conflict", take_conflict}, {"ask-caps", take_ask_caps}, {"holds", take_holds},
         {"failure-text", take_failure_text},
+        {"sm-max", take_sm_max},
         {"domain-info", take_domain_info}, {"account-info", take_account_info},
         {"vcard", take_vcard}, {"privacy-list", take_privacy_list},
         {"privacy-default", take_privacy_default}, {"privacy-active", take_privacy_active},
@@ -310,6 +323,7 @@ struct profile *profile_open(const char *name, struct error *e)
     if (!err && (!l.p || !l.reader))
         err = no_memory(e);
     if (!err) {
+        l.p->sm_max_s = 300;
         buf_init(&l.p->domain_info, INFO_BYTES);
         buf_init(&l.p->account_info, INFO_BYTES);
         err = settings_read(text, name, take_setting, &l, e);

@@ -41,6 +41,7 @@ struct profile {
     bool starttls_required;
     bool ask_caps;                 /* asks clients what they can (XEP-0163 §4.3.2) */
     bool failure_text;             /* a failed login says in a sentence why */
+    unsigned sm_max_s;             /* how long a broken connection can be resumed (XEP-0198); 0: not */
     bool holds;                    /* as the documented server held answers back: server.c */
     enum profile_conflict conflict; /* a resource that is there already (RFC 6120 §7.7.2.2) */
     char *mechanism[PROFILE_MECHANISMS]; /* owned, NULL-ended */

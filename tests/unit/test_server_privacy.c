@@ -147,24 +147,6 @@ static void test_bad_lists(void **state)
 #define DONE(who)  "<iq type=\"result\" id=\"1\" to=\"" who "\"/>"
 #define ERROR(condition) "><" condition " xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/>"
 
-static void join(struct link *l, struct world *w, const char *name, const char *resource)
-{
-    char plain[64], xml[1024];
-    struct buf base64;
-    int n = snprintf(plain, sizeof plain, "%c%s%cpw", 0, name, 0);
-
-    buf_init(&base64, 256);
-    assert_int_equal(buf_base64(&base64, plain, (size_t)n), 0);
-    open_in(l, w);
-    server_tls(l->s);
-    snprintf(xml, sizeof xml, OPEN "<auth" SASL " mechanism='PLAIN'>%.*s</auth>" OPEN
-             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
-             "<resource>%s</resource></bind></iq>", (int)base64.len, base64.p, resource);
-    buf_free(&base64);
-    feed(l, xml);
-    got(l);
-}
-
 static void says(struct link *l, const char *in, const char *wanted)
 {
     feed(l, in);
@@ -189,9 +171,9 @@ static void test_applied(void **state)
     struct link ann, two, bob;
 
     (void)state;
-    join(&ann, w, "ann", "one");
-    join(&two, w, "ann", "two");
-    join(&bob, w, "bob", "one");
+    open_as(&ann, w, "ann", "one");
+    open_as(&two, w, "ann", "two");
+    open_as(&bob, w, "bob", "one");
     befriend(&ann, &bob);
     got(&two);
     says(&ann, LIST(NO_BOB), DONE(ANN1)); /* not in force yet */
@@ -228,19 +210,19 @@ static void test_default(void **state)
     struct link ann, two, bob;
 
     (void)state;
-    join(&ann, w, "ann", "one");
-    join(&bob, w, "bob", "one");
+    open_as(&ann, w, "ann", "one");
+    open_as(&bob, w, "bob", "one");
     says(&ann, LIST(NO_BOB), DONE(ANN1));
     says(&ann, LIST("<default name='no'/>"), DONE(ANN1));
     says(&bob, SAY, ERROR("service-unavailable"));
-    join(&two, w, "ann", "two");
+    open_as(&two, w, "ann", "two");
     says(&two, LIST("<default/>"), ERROR("conflict")); /* the other goes by it */
     says(&two, LIST("<list name='no'/>"), ERROR("conflict"));
     close_link(&two);
     close_link(&ann);
     says(&bob, "<message to='" ANN "' type='chat'><body>x</body></message>",
          ERROR("service-unavailable"));
-    join(&ann, w, "ann", "one");
+    open_as(&ann, w, "ann", "one");
     feed(&ann, "<presence/>");
     assert_null(strstr(got(&ann), "<body>")); /* it was not kept */
     says(&ann, LIST("<default/>"), DONE(ANN1));
@@ -274,7 +256,7 @@ static void test_errors(void **state)
     struct link l;
 
     (void)state;
-    join(&l, w, "ann", "one");
+    open_as(&l, w, "ann", "one");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char wanted[64];
 
@@ -293,9 +275,9 @@ static void test_blocking(void **state)
     struct link ann, two, bob;
 
     (void)state;
-    join(&ann, w, "ann", "one");
-    join(&two, w, "ann", "two");
-    join(&bob, w, "bob", "one");
+    open_as(&ann, w, "ann", "one");
+    open_as(&two, w, "ann", "two");
+    open_as(&bob, w, "bob", "one");
     befriend(&ann, &bob);
     got(&two);
     says(&two, "<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>",
