@@ -1,5 +1,7 @@
 #include "serving.h"
 
+#include <stdio.h>
+
 #include "../logs/message.h"
 #include "server/accounts.h"
 #include "server/world.h"
@@ -47,6 +49,8 @@ int serving_begin(const struct command *c, struct capture_options *o)
         err = profile_mechanisms(p, s->mechanisms, &e);
     if (!err && s->accounts)
         err = accounts_load(o->proxy.world, s->accounts, &e);
+    /* What is shown to a client that asks for no name. */
+    snprintf(o->proxy.upstream.host, sizeof o->proxy.upstream.host, "%s", o->proxy.world->domain);
     return err ? failed(c, &e) : 0;
 }
 

@@ -21,7 +21,7 @@ struct client *client_new(struct world *w, struct server *s)
     *c = (struct client){.world = w, .server = s, .contacts_due_us = -1};
     buf_init(&c->presence, PRESENCE_BYTES);
     managed_init(&c->sm);
-    strcpy(c->domain, "localhost");
+    strcpy(c->domain, w->domain);
     return c;
 }
 

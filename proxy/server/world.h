@@ -22,6 +22,7 @@ struct world {
     struct user *bucket[WORLD_BUCKETS]; /* owned */
     unsigned users;
     bool closed;
+    char domain[JID_PART_MAX + 1]; /* of who names none: the first account's */
     unsigned char secret[32]; /* random: what accounts that are not there are asked with */
     int64_t began_s;     /* seconds since the epoch */
     int64_t fixed_s;     /* for tests: the wall clock's time, 0: as it is */
