@@ -50,7 +50,8 @@ int serving_begin(const struct command *c, struct capture_options *o)
     if (!err && s->accounts)
         err = accounts_load(o->proxy.world, s->accounts, &e);
     /* What is shown to a client that asks for no name. */
-    snprintf(o->proxy.upstream.host, sizeof o->proxy.upstream.host, "%s", o->proxy.world->domain);
+    snprintf(o->proxy.upstream.host, sizeof o->proxy.upstream.host, "%.*s", SRV_NAME - 1,
+             o->proxy.world->domain);
     return err ? failed(c, &e) : 0;
 }
 
