@@ -12,6 +12,7 @@ struct serving_options {
     const char *profile;  /* a built-in one's name, or a file */
     const char *accounts; /* a file */
     char *mechanisms;     /* cut up */
+    bool modern;          /* SASL2 and Bind 2, too */
 };
 
 struct capture_options {

@@ -83,6 +83,8 @@ static const struct option_row rows[] = {
      "embedded server: its accounts and their passwords; without, whoever comes is let in"},
     {0, "mechanisms", "LIST", OPTION_STRING, AT(serving.mechanisms),
      "embedded server: the SASL mechanisms it offers, in their order, parted by commas"},
+    {0, "modern", NULL, OPTION_FLAG, AT(serving.modern),
+     "embedded server: offer SASL2 (XEP-0388) and Bind 2 (XEP-0386), too"},
     {0, "connect-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.connect_s),
      "for reaching the server (default 10)"},
     {0, "handshake-timeout", "SECONDS", OPTION_SECONDS, AT(proxy.handshake_s),

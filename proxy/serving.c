@@ -1,6 +1,7 @@
 #include "serving.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "../logs/message.h"
 #include "server/accounts.h"
@@ -19,12 +20,36 @@ static int check(const struct command *c, const struct capture_options *o)
 {
     bool ours = o->proxy.upstream.kind == UPSTREAM_BUILTIN;
 
-    if (!ours && (o->serving.profile || o->serving.accounts || o->serving.mechanisms))
-        return usage_error(c, "--profile, --accounts and --mechanisms are for the embedded server; "
+    if (!ours && (o->serving.profile || o->serving.accounts || o->serving.mechanisms ||
+                  o->serving.modern))
+        return usage_error(c, "--profile, --accounts, --mechanisms and --modern are for the embedded server; "
                               "give builtin: as UPSTREAM");
     if (ours && o->workers > 1)
         return usage_error(c, "--workers is for a server elsewhere: those who talk to each other here "
                               "are one loop's");
+    return 0;
+}
+
+/* Whoever takes any password knows none, so SCRAM cannot be offered. 0, or 2 where nothing is left. */
+static int check_mechanisms(const struct command *c, const struct world *w)
+{
+    const char *const *m = (const char *const *)w->profile->mechanism;
+    char left[256] = "";
+    bool lost = false;
+
+    for (int i = 0; m[i] && !w->closed; i++) {
+        if (strncmp(m[i], "SCRAM-", 6) == 0)
+            lost = true;
+        else
+            snprintf(left + strlen(left), sizeof left - strlen(left), "%s%s", *left ? ", " : "", m[i]);
+    }
+    if (lost && !*left)
+        return usage_error(c, "SCRAM needs passwords that are known; give --accounts FILE, or add PLAIN "
+                              "to --mechanisms");
+    if (lost)
+        message(LEVEL_INFO, PAIRS("mechanisms", left),
+                "whoever comes is let in with any password, so SCRAM is not offered; --accounts FILE "
+                "has passwords checked");
     return 0;
 }
 
@@ -52,7 +77,9 @@ int serving_begin(const struct command *c, struct capture_options *o)
     /* What is shown to a client that asks for no name. */
     snprintf(o->proxy.upstream.host, sizeof o->proxy.upstream.host, "%.*s", SRV_NAME - 1,
              o->proxy.world->domain);
-    return err ? failed(c, &e) : 0;
+    if (s->modern)
+        profile_add(p, FEATURE_SASL2);
+    return err ? failed(c, &e) : check_mechanisms(c, o->proxy.world);
 }
 
 void serving_end(struct capture_options *o)

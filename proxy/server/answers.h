@@ -12,10 +12,13 @@ void answers_stanza(struct ask *q);
 
 /* ---- the rows' functions, by their files ---- */
 
-/* session.c: RFC 6120 §7, XEP-0078, XEP-0077 */
+/* session.c: RFC 6120 §7, XEP-0078 */
 void answer_bind(struct ask *q);
 void answer_bind_again(struct ask *q);
+void answer_auth_get(struct ask *q);
 void answer_auth(struct ask *q);
+
+/* registration.c: XEP-0077 */
 void answer_register_get(struct ask *q);
 void answer_register_set(struct ask *q);
 

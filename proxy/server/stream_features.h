@@ -7,6 +7,7 @@
 /* Where the stream is. */
 struct stream_state {
     bool tls, authenticated, compressed;
+    bool bound;
     bool starttls;      /* TLS can be had */
     bool accounts;      /* passwords are known: SCRAM can be offered */
     unsigned bindings;  /* bits by enum cb_type */
