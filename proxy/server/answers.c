@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "caps.h"
 #include "ns.h"
 #include "presence.h"
 #include "route.h"
@@ -42,7 +43,10 @@ static const struct row rows[] = {
     {NS_VCARD, "vCard", SET, BOUND, HOME, answer_vcard_set, NULL},
     {NS_INFO, "query", GET, BOUND, DOMAIN, answer_info_domain, NULL},
     {NS_INFO, "query", GET, BOUND, HOME | OTHER, answer_info_account, NULL},
-    {NS_ITEMS, "query", GET, BOUND, HOME | DOMAIN | OTHER, answer_items, NULL},
+    {NS_ITEMS, "query", GET, BOUND, DOMAIN, answer_items, NULL},
+    {NS_ITEMS, "query", GET, BOUND, HOME | OTHER, answer_node_items, NULL},
+    {NS_PUBSUB, "pubsub", GET | SET, BOUND, HOME | OTHER, answer_pubsub, NULL},
+    {NS_PUBSUB_OWNER, "pubsub", GET | SET, BOUND, HOME | OTHER, answer_pubsub, NULL},
     {NS_PING, "ping", GET, BOUND, HOME | DOMAIN, NULL, NULL},
     {NS_VERSION, "query", GET, BOUND, DOMAIN, answer_version, NULL},
     {NS_TIME, "time", GET, BOUND, DOMAIN, answer_time, NULL},
@@ -114,6 +118,8 @@ static void take_iq(struct ask *q)
         route_iq(q);
     else if (!is_answer)
         answer_iq(q, type, phase);
+    else if (phase == BOUND)
+        caps_answer(q);
 }
 
 void answers_stanza(struct ask *q)
