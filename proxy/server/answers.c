@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "caps.h"
+#include "filter.h"
 #include "ns.h"
 #include "presence.h"
 #include "route.h"
@@ -88,10 +89,16 @@ static const char *refusal(const struct ask *q, unsigned phase)
                                     : "jid-malformed";
 }
 
+/* Another account that takes none of the client's iqs gives no answer (XEP-0191 §3.2). */
+static bool is_blocked(const struct ask *q)
+{
+    return q->target == ASK_ACCOUNT && !filter_takes(q->user, NULL, PRIVACY_IQ, q->c);
+}
+
 /* A get or a set that is ours to answer. */
 static void answer_iq(struct ask *q, unsigned type, unsigned phase)
 {
-    const struct row *row = find_row(q, type, phase);
+    const struct row *row = phase == BOUND && is_blocked(q) ? NULL : find_row(q, type, phase);
 
     if (!row) {
         ask_error(q, refusal(q, phase));

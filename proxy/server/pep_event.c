@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "client.h"
+#include "filter.h"
 #include "markup.h"
 #include "ns.h"
 #include "world.h"
@@ -28,6 +28,15 @@ bool pep_event_may_read(const struct user *owner, const struct user *reader,
     case PEP_ACCESS_WHITELIST: break;
     }
     return false;
+}
+
+/* By the lists and blocks of both: the account says it, no client of its. */
+static bool passes(const struct user *owner, const struct client *to)
+{
+    const struct client from = {.user = (struct user *)owner};
+
+    return filter_gives(&from, PRIVACY_PRESENCE_OUT, to->user->bare, "") &&
+           filter_takes(to->user, to, PRIVACY_MESSAGE, &from);
 }
 
 /* ---- the event's words ---- */
@@ -104,7 +113,7 @@ static void send_all(const struct user *owner, const struct pep_node *n, struct 
     if (!pep_event_may_read(owner, to, n))
         return;
     for (struct client *c = to->clients; c; c = c->next)
-        if (c->available && caps_wants(c, n->name))
+        if (c->available && caps_wants(c, n->name) && passes(owner, c))
             send_event(owner, n, c, event);
 }
 
@@ -139,7 +148,7 @@ static void send_last(const struct user *owner, const struct pep_node *n, struct
     struct buf event;
 
     if (!item || item->len > *left || !n->config.value[PEP_DELIVER] ||
-        !pep_event_may_read(owner, to->user, n))
+        !pep_event_may_read(owner, to->user, n) || !passes(owner, to))
         return;
     *left -= item->len;
     buf_init(&event, EVENT_BYTES);

@@ -488,6 +488,25 @@ static void test_last_items_of_a_new_contact(void **state)
     close_two(&t);
 }
 
+/* Who is blocked hears nothing and may read nothing. */
+static void test_blocked(void **state)
+{
+    struct two t;
+
+    (void)state;
+    open_two(&t);
+    befriend(&t.ann, &t.bob);
+    come(&t.ann, ANN, ANN1, "1", "");
+    come(&t.bob, BOB, BOB1, "2", WANTS("tune"));
+    expect_with(&t.ann, "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'><item jid='" BOB
+                        "'/></block></iq>", DONE(ANN1));
+    got(&t.bob);
+    expect_with(&t.ann, SET("", "", TUNE(" id='1'", "x")), PUBLISHED(ANN1, "tune", "1"));
+    expect(&t.bob, "");
+    expect_with(&t.bob, GET(" to='" ANN "'", "", "<items node='tune'/>"), "<service-unavailable");
+    close_two(&t);
+}
+
 /* Answers that nobody asked for, and a profile that does not ask. */
 static void test_capabilities(void **state)
 {
@@ -530,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_notifications),
         cmocka_unit_test(test_last_items),
         cmocka_unit_test(test_last_items_of_a_new_contact),
+        cmocka_unit_test(test_blocked),
         cmocka_unit_test(test_capabilities),
     };
 
