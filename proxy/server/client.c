@@ -52,6 +52,7 @@ void client_free(struct client *c)
         free(c->directed[i]);
     buf_free(&c->presence);
     free(c->active_list);
+    caps_free(&c->caps);
     managed_free(&c->sm);
     free(c);
 }
