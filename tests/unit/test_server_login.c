@@ -403,7 +403,7 @@ static void test_removed_meanwhile(void **state)
 
     (void)state;
     open_bindable(&l, w, false);
-    assert_non_null(strstr(log_in(&l, &c), "<not-authorized/><text xml:lang=\"en\">the account has just"));
+    assert_non_null(strstr(try_login(&l, &c), "<not-authorized/><text xml:lang=\"en\">the account has just"));
     close_link(&l); /* and one that ends in the middle of it leaves nothing behind */
     open_bindable(&l, w, false);
     ask_scram(&l, "n=nopass,r=abc", ask, sizeof ask);
