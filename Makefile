@@ -9,8 +9,8 @@ MANDIR  ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share/xmpptap
 INSTALL ?= install
 
-SOURCES := $(wildcard decoder/*.c logs/*.c certs/*.c proxy/*.c proxy/server/*.c)
-HEADERS := $(wildcard decoder/*.h logs/*.h certs/*.h proxy/*.h proxy/server/*.h)
+SOURCES := $(wildcard decoder/*.c logs/*.c certs/*.c proxy/*.c proxy/server/*.c proxy/replay/*.c)
+HEADERS := $(wildcard decoder/*.h logs/*.h certs/*.h proxy/*.h proxy/server/*.h proxy/replay/*.h)
 MAIN    := proxy/main.c
 MAN1    := $(wildcard docs/*.1 docs/man/*.1)
 SHARED  := $(wildcard proxy/server/profiles/*)
@@ -30,7 +30,7 @@ E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py \
                tests/interop/namespaces.py tests/interop/balancer.py \
-               tests/interop/bridge.py)
+               tests/interop/bridge.py tests/interop/replay.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 BENCH_LOAD  := $(filter-out tests/bench/count.c,$(wildcard tests/bench/*.c))

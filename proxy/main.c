@@ -8,7 +8,7 @@
 #include "options.h"
 
 static const struct command *const commands[] = {
-    &cmd_proxy, &cmd_serve, &cmd_demo, &cmd_list, &cmd_show, &cmd_explain, &cmd_ca,
+    &cmd_proxy, &cmd_serve, &cmd_demo, &cmd_list, &cmd_show, &cmd_explain, &cmd_replay, &cmd_ca,
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)

@@ -56,6 +56,7 @@ const char *default_dir(const char *name, const char *fallback, char *out, size_
 #define CA_DIR(out, size)      default_dir("XDG_DATA_HOME", ".local/share", out, size)
 
 /* The commands, one a file. */
-extern const struct command cmd_proxy, cmd_serve, cmd_demo, cmd_list, cmd_show, cmd_explain, cmd_ca;
+extern const struct command cmd_proxy, cmd_serve, cmd_demo, cmd_list, cmd_show, cmd_explain,
+    cmd_replay, cmd_ca;
 
 #endif

@@ -306,6 +306,8 @@ static void test_help(void **state)
         {"serve", {"--listen", "--archive-dir", "--labels", "--secrets", "--help"}},
         {"show", {"-d", "--archive-dir", "--labels", "--help"}},
         {"list", {"-d", "--archive-dir", "--help"}},
+        {"replay", {"--to", "--account", "--password-file", "--wait", "--json", "-d", "--upstream-ca",
+                    "--insecure", "FILE[#SESSION]", "--help"}},
         {"ca", {"show", "export", "help-trust", "--ca-dir", "--help"}},
         {"demo", {"--help"}},
     };
