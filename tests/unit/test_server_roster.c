@@ -298,6 +298,36 @@ static void test_conflict(void **state)
     free_world(w);
 }
 
+/* Or the older one keeps it, or the newer one gets another. */
+static void test_conflict_otherwise(void **state)
+{
+    static const enum profile_conflict ways[] = {CONFLICT_REFUSE, CONFLICT_RENAME};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct world *w = new_world("modern");
+        struct profile *p = (struct profile *)w->profile;
+        struct link old, new;
+        const char *says;
+
+        p->conflict = ways[i];
+        join(&old, w, "ann", "one");
+        open_in(&new, w);
+        server_tls(new.s);
+        feed(&new, OPEN AUTH_PLAIN OPEN BIND("one"));
+        says = got(&new);
+        assert_int_equal(strstr(says, "<error type=\"cancel\"><conflict ") != NULL, i == 0);
+        assert_int_equal(strstr(says, "<jid>" ANN "/") != NULL, i == 1);
+        assert_null(strstr(says, "<jid>" ANN1 "</jid>"));
+        assert_false(server_done(old.s));
+        feed(&new, BIND("two")); /* one that was refused may ask for another */
+        assert_int_equal(strstr(got(&new), "<jid>" ANN2 "</jid>") != NULL, i == 0);
+        close_link(&old);
+        close_link(&new);
+        free_world(w);
+    }
+}
+
 /* ---- messages ---- */
 
 static void test_messages(void **state)
@@ -369,7 +399,7 @@ int main(void)
         cmocka_unit_test(test_items),     cmocka_unit_test(test_bad_sets),
         cmocka_unit_test(test_subscribe), cmocka_unit_test(test_subscribe_later),
         cmocka_unit_test(test_states),    cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_conflict),  cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_conflict),  cmocka_unit_test(test_conflict_otherwise), cmocka_unit_test(test_messages),
         cmocka_unit_test(test_iqs),
     };
 
