@@ -210,7 +210,8 @@ static struct plan_item *add_item(struct plan *p, const struct event *ev)
         p->room = room;
     p->item = more;
     more += p->items;
-    *more = (struct plan_item){.n = ev->n, .dir = ev->dir, .kind = PLAN_ALONE, .at = p->bytes.len,
+    *more = (struct plan_item){.n = ev->n, .time_us = ev->time_us, .dir = ev->dir,
+                               .kind = PLAN_ALONE, .at = p->bytes.len,
                                .label = ev->label && label_by_id(ev->label)
                                             ? label_id(label_by_id(ev->label)) : NULL,
                                .re = PLAN_NONE, .answer = PLAN_NONE};

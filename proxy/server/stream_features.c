@@ -8,7 +8,8 @@
 /* When a feature is shown. */
 enum { BEFORE_TLS = 1, BEFORE_LOGIN = 2, BEHIND_LOGIN = 4 };
 
-static int put_mechanisms(struct buf *out, const struct profile *p, const struct stream_state *s)
+int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
+                                   const struct stream_state *s)
 {
     int err = buf_str(out, "<mechanisms xmlns=\"" NS_SASL "\">");
 
@@ -56,7 +57,8 @@ static const struct {
                            BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
     [FEATURE_PREAPPROVAL] = {"<sub xmlns=\"" NS_PREAPPROVAL "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_STARTTLS] = {NULL, BEFORE_TLS, put_starttls},
-    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN, put_mechanisms},
+    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN,
+                            stream_features_put_mechanisms},
     [FEATURE_CHANNEL_BINDING] = {NULL, BEFORE_LOGIN, put_bindings},
     [FEATURE_REGISTER] = {"<register xmlns=\"http://jabber.org/features/iq-register\"/>",
                           BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},

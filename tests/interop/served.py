@@ -1,0 +1,123 @@
+"""`xmpptap serve --replay`: slixmpp's session with Prosody is captured, Prosody is stopped, and the same
+client logs in to the captured server; the labels of both sessions are the same, one by one. The same
+for libstrophe with ejabberd, where both are installed.
+
+Prints `ok NAME`, `not ok NAME` and `skipped NAME` lines; exit status 1 if anything failed. $XMPPTAP
+names the program (default ./xmpptap).
+"""
+
+import asyncio
+import os
+import sys
+
+import ejabberd
+import peers
+import suite
+from client import Client
+from prosody import Prosody
+from tap import PROGRAM, Tap
+
+WAIT_S = 60 if os.environ.get("XMPPTAP_SANITIZED") else 15
+ALICE, BOB = "alice@xmpp.example", "bob@xmpp.example"
+PASSWORD = "correct-horse-battery"
+
+
+class World:
+    def __init__(self, folder):
+        self.folder = folder
+        self.prosody = Prosody(folder / "prosody")
+        self.ejabberd = None
+        self.taps = []
+        self.clients = []
+        self.kept = None
+
+    async def start(self):
+        await self.prosody.start()
+        for jid in (ALICE, BOB):
+            self.prosody.register(jid, PASSWORD)
+
+    async def tap(self, upstream, *options):
+        tap = Tap(self.folder / f"tap{len(self.taps)}", WAIT_S)
+        self.taps.append(tap)
+        await tap.start(upstream, *options)
+        return tap
+
+    async def serve(self, session, *options):
+        return await self.tap("builtin:", "--replay", session, *options)
+
+    async def talk(self, tap, jid=ALICE, password=PASSWORD):
+        alice = Client(jid, password, tap.ca(), "PLAIN", WAIT_S)
+        self.clients.append(alice)
+        await alice.log_in(tap.port)
+        heard = await talk(alice)
+        await alice.log_out()
+        return heard
+
+    async def stop(self):
+        for client in self.clients:
+            client.close()
+        statuses = [await tap.stop() for tap in self.taps]
+        await self.prosody.stop()
+        if self.ejabberd:
+            await self.ejabberd.stop()
+        return statuses
+
+    def logs(self):
+        yield "prosody", self.prosody.log.read_text()
+        for tap in self.taps:
+            yield tap.folder.name, tap.messages()
+
+
+async def talk(alice):
+    """Returns what was answered, as far as the client's user sees it."""
+    await alice.update_roster(BOB, name="Bob", timeout=WAIT_S)
+    roster = await alice.get_roster(timeout=WAIT_S)
+    alice.send_presence(pstatus="here")
+    presence = await alice.next_of(alice.presences)
+    assert presence["from"] == alice.boundjid, presence
+    disco = await alice.ask("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+                            to=alice.boundjid.host)
+    await alice.ask("set", "<vCard xmlns='vcard-temp'><FN>Alice</FN></vCard>")
+    vcard = await alice.ask("get", "<vCard xmlns='vcard-temp'/>")
+    await alice.ask("get", "<ping xmlns='urn:xmpp:ping'/>", to=alice.boundjid.host)
+    alice.send_message(str(alice.boundjid), "to myself", mtype="chat")
+    message = await alice.next_of(alice.messages)
+    assert (message["body"], message["from"]) == ("to myself", alice.boundjid), message
+    return {"contacts": sorted(roster["roster"]["items"]), "name": str(vcard["vcard_temp"]["FN"]
+            if "vcard_temp" in vcard.plugins else "Alice" in str(vcard)),
+            "features": str(disco).count("<feature ")}
+
+
+def labels(records):
+    """The session's labels with their directions, in their order."""
+    return [(r["dir"], r["label"]) for r in records if "label" in r]
+
+
+async def whole(tap, count=1):
+    """The one session of a tap, or the last of `count`."""
+    return list((await tap.ended(count)).values())[-1]
+
+
+def archive(tap):
+    file, = tap.archive.glob("*.jsonl.gz")
+    return file
+
+
+async def prosody_is_served_again(world):
+    tap = await world.tap(world.prosody.port, "--upstream-ca", world.prosody.ca)
+    captured = await world.talk(tap)
+    before = labels(await whole(tap))
+    assert await tap.stop() == 0, tap.messages()
+    await world.prosody.stop()
+    world.kept = archive(tap)
+    again = await world.serve(world.kept)
+    served = await world.talk(again)
+    assert served == captured and BOB in served["contacts"], (captured, served)
+    assert labels(await whole(again)) == before and len(before) > 30, (before, labels(await whole(again)))
+    assert "the capture has no answer" not in again.messages(), again.messages()
+
+
+TESTS = (prosody_is_served_again,)
+
+if __name__ == "__main__":
+    sys.exit(suite.run("served", World, lambda _: TESTS, 8 * WAIT_S))
