@@ -16,6 +16,7 @@ struct script *script_new(void)
 
     if (!s)
         return NULL;
+    s->end = SIZE_MAX;
     s->reader = reader_new();
     plan_init(&s->plan, s->reader);
     if (!s->reader) {
@@ -41,10 +42,10 @@ int script_event(void *arg, const struct event *ev)
     bool before = s->plan.logged_in;
     int err = plan_event(&s->plan, ev);
 
-    if (!before && s->plan.logged_in) {
+    if (!before && s->plan.logged_in)
         s->begin = s->plan.items;
-        s->login_us = ev->time_us;
-    }
+    if (ev->kind == EVENT_STREAM && ev->closing && ev->dir == DIR_C2S)
+        s->end = s->plan.items;
     return err;
 }
 
@@ -184,6 +185,13 @@ static enum script_role role_of(const struct plan_item *x, const struct tree *t)
     return answer ? SCRIPT_ANSWER : SCRIPT_PUSH;
 }
 
+/* An acknowledgement, an answer, a client that is put aside (XEP-0352). */
+static bool is_reaction(const struct plan *p, size_t i, const struct tree *t)
+{
+    return p->item[i].kind == PLAN_ANSWER || is_sm(t, "r") || is_sm(t, "a") ||
+           tree_is(t, 0, NS_CSI, NULL);
+}
+
 static int read_one(struct script *s, size_t i, struct tree *t)
 {
     const struct plan_item *x = &s->plan.item[i];
@@ -215,7 +223,7 @@ static int no_login(const struct script *s, struct error *e)
 
 int script_ready(struct script *s, struct error *e)
 {
-    size_t after = s->begin;
+    size_t after = s->begin, needs = s->begin;
     struct tree t;
     int err = 0;
 
@@ -227,9 +235,12 @@ int script_ready(struct script *s, struct error *e)
     tree_init(&t);
     for (size_t i = s->begin; i < s->plan.items && !err; i++) {
         err = read_one(s, i, &t);
-        s->of[i].after = after;
+        s->of[i].after = i < s->end ? after : SCRIPT_CLOSED;
+        s->of[i].needs = i < s->end ? needs : SCRIPT_CLOSED;
         if (s->of[i].role == SCRIPT_CLIENT)
             after = i + 1;
+        if (s->of[i].role == SCRIPT_CLIENT && !is_reaction(&s->plan, i, &t))
+            needs = i + 1;
     }
     tree_free(&t);
     if (!err)

@@ -12,6 +12,7 @@
 
 #define SCRIPT_FEATURES 48 /* children of <stream:features/>; more are left out */
 #define SCRIPT_HOLD_US  1000000
+#define SCRIPT_CLOSED   (SIZE_MAX - 1)
 
 struct profile;
 struct stream_state;
@@ -42,7 +43,9 @@ struct script_item {
     enum script_role role;
     struct script_key key; /* of the client's */
     uint64_t id;           /* a hash of its id */
-    size_t after;          /* 1 + the client's item before it; at least `begin` */
+    size_t after;          /* 1 + the client's item before it, at least `begin`; or SCRIPT_CLOSED: the
+                            * client's end of the stream */
+    size_t needs;          /* the same without what not every client says: acknowledgements, answers */
 };
 
 enum script_feature_kind { PLAYED_AS_IS, PLAYED_MECHANISMS, PLAYED_TLS, PLAYED_BIND };
@@ -60,7 +63,7 @@ struct script {
     struct plan plan;
     struct script_item *of; /* owned, one an item of the plan */
     size_t begin;           /* the first item behind the login */
-    int64_t login_us;       /* when that was over */
+    size_t end;             /* the first behind the client's end of the stream; SIZE_MAX: it sent none */
     double speed;           /* 1: at the captured times, 2: twice as fast; 0: at once */
     struct script_features features[STAGES];
     char mechanisms[1024];  /* those of the capture that we can do, its own first */

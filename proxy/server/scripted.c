@@ -27,7 +27,7 @@ struct scripted {
     size_t push;         /* the next of the server's that may be unasked */
     struct waiting wait[SCRIPTED_WAIT];
     unsigned waits;
-    bool bound, over;
+    bool bound, closed, over;
     bool sm;
     uint32_t sm_in;      /* stanzas since stream management is on (XEP-0198 §4) */
     unsigned notes;
@@ -105,7 +105,20 @@ static void reach(struct scripted *x, size_t to, int64_t now_us)
         x->arrived[x->reached] = now_us;
 }
 
+/* Has the client come there (script_item's `after`, `needs`)? */
+static bool is_reached(const struct scripted *x, size_t after)
+{
+    return after == SCRIPT_CLOSED ? x->closed : after <= x->reached;
+}
+
 /* ---- what waits ---- */
+
+/* Nothing waits any longer. */
+static void hold_no_more(struct scripted *x)
+{
+    for (unsigned i = 0; i < x->waits; i++)
+        x->wait[i].due_us = x->wait[i].until_us = 0;
+}
 
 static int add_waiting(struct scripted *x, size_t request, const char *id, int64_t now_us)
 {
@@ -122,13 +135,13 @@ static int add_waiting(struct scripted *x, size_t request, const char *id, int64
     if (id && !w->id)
         return ERR_NOMEM;
     if (++x->waits == SCRIPTED_WAIT) /* they have waited long enough */
-        scripted_close(x);
+        hold_no_more(x);
     return 0;
 }
 
 static int64_t release_us(const struct scripted *x, const struct waiting *w)
 {
-    return x->o.script->of[w->item].after <= x->reached ? w->due_us : w->until_us;
+    return is_reached(x, x->o.script->of[w->item].after) ? w->due_us : w->until_us;
 }
 
 /* The one that was captured first of those that are due. */
@@ -151,26 +164,29 @@ static bool is_push(const struct scripted *x, size_t i)
     return role == SCRIPT_PUSH || role == SCRIPT_ERROR || (role == SCRIPT_SM_PUSH && x->sm);
 }
 
-/* The next push, where the client has come to the item before it; PLAN_NONE: there is none now. */
+/* The next push, where the client has said what it needs; PLAN_NONE: there is none now. */
 static size_t next_push(struct scripted *x)
 {
     const struct script *s = x->o.script;
 
-    while (x->push < s->plan.items && s->of[x->push].after <= x->reached && !is_push(x, x->push))
+    while (x->push < s->plan.items && is_reached(x, s->of[x->push].needs) && !is_push(x, x->push))
         x->push++;
-    return x->bound && x->push < s->plan.items && s->of[x->push].after <= x->reached ? x->push
-                                                                                    : PLAN_NONE;
+    return x->bound && x->push < s->plan.items && is_reached(x, s->of[x->push].needs) ? x->push
+                                                                                     : PLAN_NONE;
 }
 
-/* When it is due: as long behind the client's item as it was. */
+/* When it is due: as long behind the client's item as it was. For a reaction that does not come it
+ * does not wait longer than an answer. */
 static int64_t push_due_us(const struct scripted *x, size_t i)
 {
-    const struct script *s = x->o.script;
-    size_t after = s->of[i].after;
+    const struct script_item *of = &x->o.script->of[i];
+    bool reached = is_reached(x, of->after);
+    size_t after = reached ? of->after : of->needs;
 
-    if (after == s->begin)
+    if (after == x->o.script->begin || after == SCRIPT_CLOSED)
         return 0;
-    return x->arrived[after - 1] + scaled(x, captured_us(x, i) - captured_us(x, after - 1));
+    return x->arrived[after - 1] + scaled(x, captured_us(x, i) - captured_us(x, after - 1)) +
+           (reached ? 0 : SCRIPT_HOLD_US);
 }
 
 /* ---- out ---- */
@@ -233,8 +249,8 @@ int64_t scripted_due_us(const struct scripted *x)
 
 void scripted_close(struct scripted *x)
 {
-    for (unsigned i = 0; i < x->waits; i++)
-        x->wait[i].due_us = x->wait[i].until_us = 0;
+    x->closed = true;
+    hold_no_more(x);
 }
 
 /* ---- in ---- */

@@ -50,8 +50,19 @@ class World:
         self.clients.append(alice)
         await alice.log_in(tap.port)
         heard = await talk(alice)
-        await alice.log_out()
+        await self.log_out(alice)
         return heard
+
+    @staticmethod
+    async def log_out(alice):
+        """Its own end of presence is awaited: whether that or the end of the stream comes first is a
+        matter of chance, with Prosody, too."""
+        gone = asyncio.Event()
+        alice.add_event_handler("presence_unavailable", lambda _: gone.set())
+        alice.send_presence(ptype="unavailable")
+        await asyncio.wait_for(gone.wait(), WAIT_S)
+        alice.disconnect(wait=WAIT_S)
+        await asyncio.wait_for(alice.ended.wait(), WAIT_S)
 
     async def stop(self):
         for client in self.clients:
@@ -113,11 +124,36 @@ async def prosody_is_served_again(world):
     again = await world.serve(world.kept)
     served = await world.talk(again)
     assert served == captured and BOB in served["contacts"], (captured, served)
-    assert labels(await whole(again)) == before and len(before) > 30, (before, labels(await whole(again)))
+    assert labels(await whole(again)) == before and len(before) >= 30, (before, labels(await whole(again)))
     assert "the capture has no answer" not in again.messages(), again.messages()
 
 
-TESTS = (prosody_is_served_again,)
+async def strophe(world, tap, programs, domain="xmpp.example"):
+    client = await peers.start("strophe", programs, world.folder, f"alice@{domain}", PASSWORD, tap.port,
+                               tap.ca())
+    out, _ = await asyncio.wait_for(client.communicate(), WAIT_S)
+    assert client.returncode == 0, out.decode()
+
+
+async def ejabberd_is_served_again(world):
+    if not ejabberd.is_installed() or "strophe" not in peers.build(world.folder, ("strophe",)):
+        return suite.SKIPPED
+    world.ejabberd = ejabberd.Ejabberd(world.folder / "ejabberd", disabled_mechanisms="[DIGEST-MD5, "
+                                       "SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-512, X-OAUTH2]")
+    await world.ejabberd.start()
+    world.ejabberd.register(ALICE, PASSWORD)
+    tap = await world.tap(world.ejabberd.port, "--upstream-ca", world.ejabberd.ca)
+    await strophe(world, tap, world.folder)
+    before = labels(await whole(tap))
+    assert await tap.stop() == 0, tap.messages()
+    await world.ejabberd.stop()
+    again = await world.serve(archive(tap))
+    await strophe(world, again, world.folder)
+    assert labels(await whole(again)) == before and len(before) >= 30, (before, labels(await whole(again)))
+    assert "the capture has no answer" not in again.messages(), again.messages()
+
+
+TESTS = (ejabberd_is_served_again, prosody_is_served_again,)
 
 if __name__ == "__main__":
     sys.exit(suite.run("served", World, lambda _: TESTS, 8 * WAIT_S))
