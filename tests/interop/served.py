@@ -10,12 +10,14 @@ import asyncio
 import os
 import sys
 
+from slixmpp.exceptions import IqError
+
 import ejabberd
 import peers
 import suite
 from client import Client
 from prosody import Prosody
-from tap import PROGRAM, Tap
+from tap import Tap
 
 WAIT_S = 60 if os.environ.get("XMPPTAP_SANITIZED") else 15
 ALICE, BOB = "alice@xmpp.example", "bob@xmpp.example"
@@ -29,7 +31,7 @@ class World:
         self.ejabberd = None
         self.taps = []
         self.clients = []
-        self.kept = None
+        self.kept = self.captured = None
 
     async def start(self):
         await self.prosody.start()
@@ -45,9 +47,13 @@ class World:
     async def serve(self, session, *options):
         return await self.tap("builtin:", "--replay", session, *options)
 
+    def client(self, jid, ca, password=PASSWORD):
+        client = Client(jid, password, ca, "PLAIN", WAIT_S)
+        self.clients.append(client)
+        return client
+
     async def talk(self, tap, jid=ALICE, password=PASSWORD):
-        alice = Client(jid, password, tap.ca(), "PLAIN", WAIT_S)
-        self.clients.append(alice)
+        alice = self.client(jid, tap.ca(), password)
         await alice.log_in(tap.port)
         heard = await talk(alice)
         await self.log_out(alice)
@@ -120,12 +126,17 @@ async def prosody_is_served_again(world):
     before = labels(await whole(tap))
     assert await tap.stop() == 0, tap.messages()
     await world.prosody.stop()
-    world.kept = archive(tap)
+    world.kept, world.captured = archive(tap), world.taps.index(tap)
     again = await world.serve(world.kept)
     served = await world.talk(again)
     assert served == captured and BOB in served["contacts"], (captured, served)
     assert labels(await whole(again)) == before and len(before) >= 30, (before, labels(await whole(again)))
     assert "the capture has no answer" not in again.messages(), again.messages()
+
+
+def archive_text(tap, direction):
+    return "".join(r.get("xml", "") for records in tap.records().values() for r in records
+                   if r.get("dir") == direction)
 
 
 async def strophe(world, tap, programs, domain="xmpp.example"):
@@ -153,7 +164,29 @@ async def ejabberd_is_served_again(world):
     assert "the capture has no answer" not in again.messages(), again.messages()
 
 
-TESTS = (ejabberd_is_served_again, prosody_is_served_again,)
+async def others_are_served_under_their_own_names(world):
+    """Another account of another domain; and what the captured client never asked."""
+    name = (await whole(world.taps[world.captured]))[0]["session"]
+    again = await world.serve(f"{world.kept}#{name[:-1]}")
+    before = labels(await whole(world.taps[world.captured]))
+    await world.talk(again, "carol@other.example", "any password")
+    assert labels(await whole(again)) == before, (before, labels(await whole(again)))
+    text = archive_text(again, "s2c")
+    assert "xmpp.example" not in text.replace(BOB, ""), text
+    dave = world.client("dave@other.example", again.ca())
+    await dave.log_in(again.port)
+    try:
+        await dave.ask("get", "<query xmlns='jabber:iq:version'/>", to="other.example")
+        raise AssertionError("answered")
+    except IqError as error:
+        assert error.condition == "service-unavailable", error
+    await again.says(r"level=warn session=\S+ side=client phase=open msg=\"the capture has no answer to iq get of "
+                     r"{jabber:iq:version}query, to other\.example: the client got service-unavailable\"")
+    dave.disconnect(wait=WAIT_S)
+    await asyncio.wait_for(dave.ended.wait(), WAIT_S)
+
+
+TESTS = (ejabberd_is_served_again, prosody_is_served_again, others_are_served_under_their_own_names)
 
 if __name__ == "__main__":
     sys.exit(suite.run("served", World, lambda _: TESTS, 8 * WAIT_S))

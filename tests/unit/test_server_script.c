@@ -120,6 +120,9 @@ static const struct row {
      "s0 <presence from='alice@old.example/r'/>\n",
      "> " ASK("1", PING) "\n< \n"
      "> <presence/>\n< <iq type='result' id='1'/><presence from='" MY "'/>\n", 0},
+    {"a push that came before an answer comes before it",
+     "c0 " ASK("1", PING) "\ns0 <message n='1'/>\ns12 <iq type='result' id='1'/>\ns0 <message n='2'/>\n",
+     "> " ASK("1", PING) "\n< <message n='1'/><iq type='result' id='1'/><message n='2'/>\n", 0},
     {"but for a second at most",
      "c0 " ASK("1", PING) "\nc0 <presence/>\ns12 <iq type='result' id='1'/>\n",
      "> " ASK("1", PING) "\n< \n+999\n< \n+1\n< <iq type='result' id='1'/>\n", 0},
