@@ -72,8 +72,8 @@ static int complain(const struct error *e)
     return 1;
 }
 
-/* What came of it, 0 where both sessions are the same. What broke off before the login has nothing to
- * report. */
+/* What came of it, 0 where both sessions are the same. What broke off before the login has nothing
+ * to report. */
 static int report(const struct replay_options *o, const struct replayer *r)
 {
     struct report counts;
@@ -114,6 +114,7 @@ static int play(const struct command *c, struct replay_options *o, char *arg)
             replayer_free(&r);
         }
     }
+    o->run.replay.plan = NULL;
     plan_free(&plan);
     reader_free(o->run.replay.reader);
     account_free(account);
@@ -130,8 +131,9 @@ static int run(int argc, char **argv, const struct command *c)
     if (status != OPTIONS_OK)
         return status;
     if (rest + 1 != argc)
-        return rest < argc ? usage_error(c, "one session is enough, %s is too much", argv[rest + 1])
-                           : usage_error(c, "give the session to play: FILE, FILE#SESSION, or its id");
+        return rest < argc
+                   ? usage_error(c, "one session is enough, %s is too much", argv[rest + 1])
+                   : usage_error(c, "give the session to play: FILE, FILE#SESSION, or its id");
     if (!o.to || !o.account || !o.password_file)
         return usage_error(c, "give --to UPSTREAM, --account JID and --password-file FILE");
     if (upstream_parse(o.to, &o.run.upstream, &e) ||

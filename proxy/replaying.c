@@ -15,7 +15,7 @@
 #include "leg.h"
 #include "proxy.h"
 
-#define GOODBYE_MS  2000 /* for our last bytes and the server's end, when all is over */
+#define GOODBYE_MS   2000 /* for our last bytes and the server's end, when all is over */
 #define NAME_MAX_LEN 1024
 
 static const unsigned char ALPN[] = "\x0bxmpp-client"; /* XEP-0368 */
@@ -28,10 +28,10 @@ struct replaying {
     struct resolver *resolver; /* owned */
     SSL_CTX *tls;              /* owned */
     struct replayer *r;
-    struct salting *salting;   /* under way: the last one's result counts */
-    bool begun;                /* the replayer is */
+    struct salting *salting; /* under way: the last one's result counts */
+    bool begun;              /* the replayer is */
     bool tls_pushed;
-    bool closing;              /* the timer is that of the goodbye */
+    bool closing; /* the timer is that of the goodbye */
     bool over;
 };
 
@@ -222,7 +222,8 @@ static bool send_out(struct replaying *x)
     return !x->over && !x->closing;
 }
 
-/* After everything that moved the replayer: what it says goes out, what it waits for is waited for. */
+/* After everything that moved the replayer: what it says goes out, what it waits for is waited for.
+ */
 static void step(struct replaying *x)
 {
     struct replayer *r = x->r;
@@ -307,7 +308,8 @@ static void on_eof(void *arg, struct leg *l)
     step(x);
 }
 
-/* Where direct TLS does not work at one of the domain's targets, the next one is tried (XEP-0368 §3). */
+/* Where direct TLS does not work at one of the domain's targets, the next one is tried (XEP-0368
+ * §3). */
 static void on_failed(void *arg, struct leg *l, const struct error *e)
 {
     struct replaying *x = arg;

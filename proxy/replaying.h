@@ -9,9 +9,9 @@
 #include "upstream.h"
 
 struct replaying_options {
-    struct upstream upstream;      /* not UPSTREAM_BUILTIN */
-    const char *resolver;          /* a DNS server's ADDR:PORT, or NULL */
-    const char *upstream_ca;       /* PEM, or NULL for the system's */
+    struct upstream upstream; /* not UPSTREAM_BUILTIN */
+    const char *resolver;     /* a DNS server's ADDR:PORT, or NULL */
+    const char *upstream_ca;  /* PEM, or NULL for the system's */
     bool insecure;
     unsigned connect_s;
     struct replayer_options replay; /* all but user and arg */

@@ -5,9 +5,9 @@
 
 #include "../../logs/xml_lines.h"
 
-#define NS_STANZAS "urn:ietf:params:xml:ns:xmpp-stanzas"
-#define NS_XML      "http://www.w3.org/XML/1998/namespace"
-#define LINES_BYTES (64u << 10)
+#define NS_STANZAS    "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_XML        "http://www.w3.org/XML/1998/namespace"
+#define LINES_BYTES   (64u << 10)
 #define ELEMENT_BYTES (16u << 20) /* in full, before it is cut */
 
 /* Both items, and where in them we are. */
@@ -102,6 +102,14 @@ static bool one_more(struct pass *p)
     return ++p->d->count <= DIFF_LINES_MAX && !p->err;
 }
 
+/* <required/>: of what? */
+static bool says_little(const struct tree *t, uint32_t node)
+{
+    const struct tree_node *x = &t->node[node], *parent = &t->node[x->parent];
+
+    return x->name && !x->attrs && x->child == TREE_NONE && strcmp(x->ns, parent->ns) == 0;
+}
+
 static void say_only(struct pass *p, const struct tree *t, uint32_t node)
 {
     struct buf *out = &p->d->lines;
@@ -113,6 +121,15 @@ static void say_only(struct pass *p, const struct tree *t, uint32_t node)
     err = buf_str(out, t == p->captured ? "only captured: " : "only live: ");
     if (!err)
         err = diff_write_element(t, node, out);
+    if (!err && says_little(t, node)) {
+        const char *parent = t->node[t->node[node].parent].name;
+
+        err = buf_str(out, " in <");
+        if (!err)
+            err = put_shown(out, parent, strlen(parent));
+        if (!err)
+            err = buf_str(out, ">");
+    }
     if (!err)
         err = buf_str(out, "\n");
     if (err)

@@ -1,16 +1,16 @@
 /* diff.h: how two items that answer the same question differ, in words.
  *
  * Both were evened out (even.h). Elements and attributes may stand in any order. An iq's error is
- * compared by its type and conditions alone (RFC 6120 §8.3), not by its words or by what it quotes of
- * the request. One thread; pure.
+ * compared by its type and conditions alone (RFC 6120 §8.3), not by its words or by what it quotes
+ * of the request. One thread; pure.
  */
 #ifndef XMPPTAP_REPLAY_DIFF_H
 #define XMPPTAP_REPLAY_DIFF_H
 
 #include "tree.h"
 
-#define DIFF_LINES_MAX 40   /* of one pair; the rest is counted */
-#define DIFF_WORD_MAX  300  /* bytes of a value or an element that are shown */
+#define DIFF_LINES_MAX 40  /* of one pair; the rest is counted */
+#define DIFF_WORD_MAX  300 /* bytes of a value or an element that are shown */
 
 struct diff {
     struct buf lines; /* a newline behind each; what was captured is escaped (logs/xml_lines.h) */

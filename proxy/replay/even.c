@@ -18,7 +18,8 @@ enum how {
     HOW_ID,     /* one that somebody made up */
     HOW_NEVER,  /* not compared at all */
     HOW_ALWAYS, /* that it is there counts, what it is does not */
-    HOW_FROM    /* not compared where it is us or our server, who need not say so (RFC 6120 §8.1.2.1) */
+    HOW_FROM    /* not compared where it is us or our server, who need not say so (RFC 6120
+                 * §8.1.2.1) */
 };
 
 static const struct rule {
@@ -56,9 +57,8 @@ static const struct rule *rule_of(const struct tree *t, uint32_t node, const cha
 
         if (strcmp(r->attr, attr) != 0 || (r->ns && !tree_is(t, node, r->ns, NULL)))
             continue;
-        if (!r->element ||
-            (strcmp(r->element, STANZA) == 0 ? is_stanza(t, node)
-                                             : tree_is(t, node, NULL, r->element)))
+        if (!r->element || (strcmp(r->element, STANZA) == 0 ? is_stanza(t, node)
+                                                            : tree_is(t, node, NULL, r->element)))
             return r;
     }
     return NULL;
@@ -103,13 +103,19 @@ static const char *even_value(struct tree *t, const struct names *whose, const c
     return even ? even : value;
 }
 
+/* Is it of no account, whatever it says? Servers say their language or do not (RFC 6120 §4.7.4). */
+static bool is_left_out(const struct tree_attr *a, const struct rule *r, const struct names *whose)
+{
+    if (strcmp(a->ns, NS_XML) == 0 && strcmp(a->name, "lang") == 0)
+        return true;
+    return r && (r->how == HOW_NEVER || (r->how == HOW_FROM && names_own(whose, a->value)));
+}
+
 static void even_attr(struct tree *t, uint32_t node, struct tree_attr *a, const struct names *whose)
 {
     const struct rule *r = *a->ns ? NULL : rule_of(t, node, a->name);
 
-    if (strcmp(a->ns, NS_XML) == 0 && strcmp(a->name, "lang") == 0)
-        a->even = NULL;
-    else if (r && (r->how == HOW_NEVER || (r->how == HOW_FROM && names_own(whose, a->value))))
+    if (is_left_out(a, r, whose))
         a->even = NULL;
     else if (r && (r->how == HOW_ALWAYS || (r->how == HOW_ID && is_made_up(a->value))))
         a->even = "{any}";

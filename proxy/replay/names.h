@@ -13,7 +13,7 @@
 #define NAMES_JID_MAX 3071 /* RFC 7622 §3.1 */
 
 struct names {
-    char bare[NAMES_JID_MAX + 1];   /* "" while unknown, like the others */
+    char bare[NAMES_JID_MAX + 1]; /* "" while unknown, like the others */
     char full[NAMES_JID_MAX + 1];
     char domain[NAMES_JID_MAX + 1];
 };
@@ -25,9 +25,9 @@ void names_set(struct names *n, const char *jid);
 /* What both sides are called in a comparison: words that no JID is made of. */
 extern const struct names names_even;
 
-/* Is `value` a whole JID of `from`'s account (then also: its resource), of its domain or of a domain
- * below it? Then it is appended as `to`'s. `any_resource`: each resource of the account becomes that
- * of `to`, else only the session's own. False: nothing was appended. */
+/* Is `value` a whole JID of `from`'s account (then also: its resource), of its domain or of a
+ * domain below it? Then it is appended as `to`'s. `any_resource`: each resource of the account
+ * becomes that of `to`, else only the session's own. False: nothing was appended. */
 bool names_translate(const struct names *from, const struct names *to, bool any_resource,
                      const char *value, struct buf *out);
 

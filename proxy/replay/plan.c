@@ -103,15 +103,43 @@ static uint64_t mix(uint64_t hash, const char *s)
     return hash;
 }
 
-uint64_t plan_key(const struct item *it)
+static uint64_t key_of_push(uint64_t hash, const struct item *it, const struct names *whose)
+{
+    const char *from = item_attr(it, 0, "from");
+    struct buf even;
+
+    if (!from || names_own(whose, from))
+        return mix(hash, it->node[0].name);
+    buf_init(&even, 4 * NAMES_JID_MAX);
+    if (names_translate(whose, &names_even, true, from, &even) && buf_add(&even, "", 1) == 0)
+        from = even.p;
+    hash = mix(mix(hash, it->node[0].name), from);
+    buf_free(&even);
+    return hash;
+}
+
+uint64_t plan_key(const struct item *it, const struct names *whose)
 {
     const char *type = item_attr(it, 0, "type");
     int payload = item_find(it, 2, NULL, NULL);
     uint64_t hash = mix(0xcbf29ce484222325u, type ? type : "");
 
+    if (it->stanza != ITEM_IQ)
+        return key_of_push(hash, it, whose);
     if (payload < 0)
         return hash;
     return mix(mix(hash, it->node[payload].ns), it->node[payload].name);
+}
+
+/* Would the server send it again? People would not: what they wrote is theirs. */
+static bool is_servers(const struct item *it, const struct names *whose)
+{
+    const char *from = item_attr(it, 0, "from"), *type = item_attr(it, 0, "type");
+
+    if (it->stanza != ITEM_MESSAGE)
+        return it->stanza != ITEM_NO_STANZA;
+    return !from || !strchr(from, '@') || names_own(whose, from) ||
+           (type && strcmp(type, "groupchat") == 0);
 }
 
 static bool is_legacy_login(const struct item *it)
@@ -210,11 +238,15 @@ static struct plan_item *add_item(struct plan *p, const struct event *ev)
         p->room = room;
     p->item = more;
     more += p->items;
-    *more = (struct plan_item){.n = ev->n, .time_us = ev->time_us, .dir = ev->dir,
-                               .kind = PLAN_ALONE, .at = p->bytes.len,
-                               .label = ev->label && label_by_id(ev->label)
-                                            ? label_id(label_by_id(ev->label)) : NULL,
-                               .re = PLAN_NONE, .answer = PLAN_NONE};
+    *more = (struct plan_item){
+        .n = ev->n,
+        .time_us = ev->time_us,
+        .dir = ev->dir,
+        .kind = PLAN_ALONE,
+        .at = p->bytes.len,
+        .label = ev->label && label_by_id(ev->label) ? label_id(label_by_id(ev->label)) : NULL,
+        .re = PLAN_NONE,
+        .answer = PLAN_NONE};
     if (ev->len && buf_add(&p->bytes, ev->data, ev->len))
         return NULL;
     more->len = ev->len;
@@ -262,13 +294,14 @@ static int take_item(struct plan *p, const struct event *ev, const struct item *
     x->sm = strncmp(it->node[0].ns, "urn:xmpp:sm:", 12) == 0;
     if (ev->dir == DIR_C2S)
         x->skip = skip_of(p, ev, it);
+    x->key = plan_key(it, &p->names);
     if (x->kind == PLAN_REQUEST) {
-        x->key = plan_key(it);
         x->bind = item_find(it, 2, NS_BIND, "bind") >= 0;
         p->binds |= x->bind && !x->skip;
     }
     p->skipped[x->skip]++;
     link_answer(p, x, ev);
+    x->awaited = ev->dir == DIR_S2C && x->re == PLAN_NONE && is_servers(it, &p->names);
     return 0;
 }
 

@@ -101,12 +101,16 @@ static void refused(struct replayer *r, const struct item *it)
     bool password = strcmp(name, "not-authorized") == 0;
 
     if (password)
-        replayer_fail(r, ERR_SASL, "the server does not accept --account with the password in "
+        replayer_fail(r, ERR_SASL,
+                      "the server does not accept --account with the password in "
                       "--password-file (%s, %.40s)%s%.80s; check both, and that the account is on "
-                      "this server (%.60s)", r->mechanism, name, *words ? ": " : "", words, a->domain);
+                      "this server (%.60s)",
+                      r->mechanism, name, *words ? ": " : "", words, a->domain);
     else
-        replayer_fail(r, ERR_SASL, "the server refuses the login (%s, %.40s)%s%.120s; its log tells "
-                      "why", r->mechanism, name, *words ? ": " : "", words);
+        replayer_fail(r, ERR_SASL,
+                      "the server refuses the login (%s, %.40s)%s%.120s; its log tells "
+                      "why",
+                      r->mechanism, name, *words ? ": " : "", words);
 }
 
 static void login_over(struct replayer *r)
@@ -130,7 +134,8 @@ static void follow(struct replayer *r, enum server_says says, const struct item 
         login_over(r);
         break;
     case SERVER_REFUSES:
-        refused(r, it);
+        if (it) /* always: it is the refusal */
+            refused(r, it);
         break;
     case SERVER_ABORTED:
         replayer_fail(r, ERR_SASL, "the login was given up (%s): %s", r->mechanism,
@@ -155,7 +160,8 @@ static void begin_login(struct replayer *r, const struct item *it)
         return;
     }
     if (!bridge_server_plan(&r->login)) {
-        replayer_fail(r, ERR_SASL, "the server offers no way to log in that replay knows%s%s%s; it "
+        replayer_fail(r, ERR_SASL,
+                      "the server offers no way to log in that replay knows%s%s%s; it "
                       "knows SCRAM, and inside TLS PLAIN: allow one in the server",
                       *list ? " (" : "", list, *list ? ")" : "");
         return;
@@ -190,8 +196,10 @@ static void take_proceed(struct replayer *r, const struct item *it)
     if (item_is(it, 0, NS_TLS, "proceed"))
         r->phase = REPLAY_TLS;
     else
-        replayer_fail(r, ERR_REFUSED_TLS, "the server offers STARTTLS and refuses it; its log tells "
-                      "why, often it has no certificate for %.100s", r->o->account->domain);
+        replayer_fail(r, ERR_REFUSED_TLS,
+                      "the server offers STARTTLS and refuses it; its log tells "
+                      "why, often it has no certificate for %.100s",
+                      r->o->account->domain);
 }
 
 static void take_item(struct replayer *r, const struct item *it)
@@ -202,9 +210,10 @@ static void take_item(struct replayer *r, const struct item *it)
     if (r->phase >= REPLAY_BIND) {
         play_item(r, it);
     } else if (*replayer_stream_error(it, words, sizeof words)) {
-        replayer_fail(r, ERR_CLOSED, "the server ended the stream before the login was over (%s); "
-                      "the account's domain must be one that it serves (%.60s)", words,
-                      r->o->account->domain);
+        replayer_fail(r, ERR_CLOSED,
+                      "the server ended the stream before the login was over (%s); "
+                      "the account's domain must be one that it serves (%.60s)",
+                      words, r->o->account->domain);
     } else if (r->phase == REPLAY_PROCEED) {
         take_proceed(r, it);
     } else if (r->phase == REPLAY_LOGIN && strcmp(it->node[0].ns, SASL_NS) == 0) {
@@ -239,7 +248,8 @@ static void take_token(struct replayer *r, enum scan_what what, const char *p, s
     } else if (what == SCAN_CLOSE && r->phase >= REPLAY_BIND) {
         play_closed(r);
     } else if (what == SCAN_CLOSE) {
-        replayer_fail(r, ERR_CLOSED, "the server closed the stream before the login was over; its log "
+        replayer_fail(r, ERR_CLOSED,
+                      "the server closed the stream before the login was over; its log "
                       "tells why");
     }
     if (err)
@@ -272,7 +282,8 @@ static void take_input(struct replayer *r)
     r->scanned -= r->taken;
     r->taken = 0;
     if (r->phase == REPLAY_TLS && r->in.len)
-        replayer_fail(r, ERR_BEHIND_STARTTLS, "the server sent plaintext behind <proceed/>, where TLS "
+        replayer_fail(r, ERR_BEHIND_STARTTLS,
+                      "the server sent plaintext behind <proceed/>, where TLS "
                       "must begin (RFC 6120 section 5.3.1); mend the server, or look for who "
                       "injects it");
 }
@@ -357,7 +368,8 @@ void replayer_eof(struct replayer *r, int64_t now_us)
     if (r->phase >= REPLAY_BIND)
         play_closed(r);
     else
-        replayer_fail(r, ERR_CLOSED, "the server closed the connection before the login was over; its "
+        replayer_fail(r, ERR_CLOSED,
+                      "the server closed the connection before the login was over; its "
                       "log tells why");
 }
 
@@ -384,13 +396,16 @@ void replayer_time(struct replayer *r, int64_t now_us)
     if (!r->until_us || now_us < r->until_us)
         return;
     if (r->full) {
-        replayer_fail(r, ERR_TIMEOUT, "the server has read nothing for %d s; look at its limits of rate",
+        replayer_fail(r, ERR_TIMEOUT,
+                      "the server has read nothing for %d s; look at its limits of rate",
                       REPLAYER_STALL_S);
         return;
     }
     if (r->phase < REPLAY_PLAY)
-        replayer_fail(r, ERR_NEGOTIATION_TIMEOUT, "the login did not end within %d s: the server no "
-                      "longer answers; look at its log", REPLAYER_LOGIN_S);
+        replayer_fail(r, ERR_NEGOTIATION_TIMEOUT,
+                      "the login did not end within %d s: the server no "
+                      "longer answers; look at its log",
+                      REPLAYER_LOGIN_S);
     else if (r->phase == REPLAY_CLOSE)
         r->phase = REPLAY_DONE;
     else

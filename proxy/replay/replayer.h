@@ -1,8 +1,8 @@
 /* replayer.h: plays a captured client's side against a server: its own login, then what the capture
  * holds, item by item.
  *
- * Sans-I/O: what was received goes in, `out` is what goes to the server. The next item is sent when all
- * answers have come that the captured client had seen before it, or after a bounded wait. One
+ * Sans-I/O: what was received goes in, `out` is what goes to the server. The next item is sent when
+ * all answers have come that the captured client had seen before it, or after a bounded wait. One
  * thread, the loop's. After every call look at `phase`, `out` and replayer_wait_ms().
  */
 #ifndef XMPPTAP_REPLAYER_H
@@ -17,29 +17,31 @@
 #define REPLAYER_LOGIN_S  30         /* everything up to the login's end */
 #define REPLAYER_IN_MAX   (8u << 20) /* received and not read yet: an item is at most 4 MiB */
 #define REPLAYER_KEPT_MAX (512u << 20)
-#define REPLAYER_OPEN_MAX 200        /* requests under way: fewer than pair.h remembers */
+#define REPLAYER_OPEN_MAX 200         /* requests under way: fewer than pair.h remembers */
+#define REPLAYER_PUSH_S   1           /* what came unasked is waited for so long, or as long as */
+#define REPLAYER_MISSED   10          /* answers if that is less; of so many kinds */
 #define REPLAYER_OUT_HIGH (64u << 10) /* more in `out`: the rest waits for replayer_more() */
-#define REPLAYER_STALL_S  30         /* a server that reads nothing for so long is given up */
+#define REPLAYER_STALL_S  30          /* a server that reads nothing for so long is given up */
 
 enum replay_phase {
-    REPLAY_OPEN,      /* a stream header is out, features are awaited */
-    REPLAY_PROCEED,   /* <starttls/> is out */
-    REPLAY_TLS,       /* TLS must begin now; replayer_secured() follows */
+    REPLAY_OPEN,    /* a stream header is out, features are awaited */
+    REPLAY_PROCEED, /* <starttls/> is out */
+    REPLAY_TLS,     /* TLS must begin now; replayer_secured() follows */
     REPLAY_LOGIN,
-    REPLAY_BOUND,     /* logged in, a header is out */
-    REPLAY_BIND,      /* our own request for a resource is out */
+    REPLAY_BOUND, /* logged in, a header is out */
+    REPLAY_BIND,  /* our own request for a resource is out */
     REPLAY_PLAY,
-    REPLAY_CLOSE,     /* our end of the stream is out */
-    REPLAY_DONE       /* `error` says whether it came so far */
+    REPLAY_CLOSE, /* our end of the stream is out */
+    REPLAY_DONE   /* `error` says whether it came so far */
 };
 
 /* What became of an item of the plan. */
 struct replay_outcome {
     bool sent;
-    bool late;        /* its answer did not come in time; it may have come later */
-    const char *why;  /* it was to be played and was not; static */
+    bool late;                /* its answer did not come in time; it may have come later */
+    const char *why;          /* it was to be played and was not; static */
     struct plan_bytes answer; /* in `kept`; len 0: none came */
-    size_t asked;     /* a server's request: 1 + the index of the live one, 0: it was not asked */
+    size_t came;              /* what came unasked: 1 + the index of the live one, 0: it did not */
 };
 
 /* What came unasked. */
@@ -49,7 +51,7 @@ struct replay_push {
 };
 
 struct replayer_options {
-    const struct plan *plan;       /* all is borrowed for the replayer's life */
+    const struct plan *plan; /* all is borrowed for the replayer's life */
     const struct account *account;
     struct reader *reader;
     const struct bridge_user *user; /* binding, secure, nonce and salt are called, with `arg` */
@@ -60,40 +62,43 @@ struct replayer_options {
 struct replayer {
     const struct replayer_options *o;
     enum replay_phase phase;
-    struct error error;            /* code 0: none */
-    bool secured;                  /* TLS stands */
+    struct error error; /* code 0: none */
+    bool secured;       /* TLS stands */
     bool logged_in;
-    struct buf out;                /* the caller sends and empties it */
+    struct buf out; /* the caller sends and empties it */
 
-    struct names names;            /* of the live session */
-    struct buf kept;               /* what was received and counts */
-    struct buf header;             /* the server's last stream header */
+    struct names names; /* of the live session */
+    struct buf kept;    /* what was received and counts */
+    struct buf header;  /* the server's last stream header */
     struct plan_bytes features[STAGES];
     struct replay_outcome *outcome; /* owned, one an item of the plan */
-    struct replay_push *push;      /* owned */
+    struct replay_push *push;       /* owned */
     size_t pushes, push_room;
-    char mechanism[64];            /* "SCRAM-SHA-256-PLUS (tls-exporter)" */
+    char mechanism[64]; /* "SCRAM-SHA-256-PLUS (tls-exporter)" */
 
     /* The streams. */
     struct scan scan;
     struct reader_stream up, down;
     struct buf in;
-    size_t taken, scanned;         /* of `in` */
-    int64_t now_us, until_us;      /* until: what is awaited now is awaited so long; 0: for ever */
+    size_t taken, scanned;    /* of `in` */
+    int64_t now_us, until_us; /* until: what is awaited now is awaited so long; 0: for ever */
 
     struct bridge_server login;
 
     /* Playing. */
     struct pair pair;
-    size_t at;                     /* the plan's next item */
-    size_t *open;                  /* owned: requests that are waited for */
+    size_t at;     /* the plan's next item */
+    size_t pushed; /* before this one, all that the plan's server pushed came again */
+    size_t *open;  /* owned: requests whose answers are waited for, and pushes */
     size_t opens, open_room;
-    bool full;                     /* `out` is: replayer_more() when that is sent */
-    bool available;                /* presence was sent */
-    bool epilogue;                 /* the end of its presence is ours, not the capture's */
-    char ended[200];               /* the server's stream error in words, "" */
+    uint64_t missed[REPLAYER_MISSED]; /* keys of pushes that did not come: not waited for again */
+    size_t misses;
+    bool full;       /* `out` is: replayer_more() when that is sent */
+    bool available;  /* presence was sent */
+    bool epilogue;   /* the end of its presence is ours, not the capture's */
+    char ended[200]; /* the server's stream error in words, "" */
     bool sm;
-    uint32_t sm_in;                /* stanzas received since it was enabled */
+    uint32_t sm_in; /* stanzas received since it was enabled */
 };
 
 /* `direct`: TLS stands before the stream begins. Writes the first header, or asks for TLS (phase).

@@ -12,8 +12,9 @@
 #define OWN      (UINT64_MAX)          /* its number in `pair` */
 #define ID_MAX   1024
 
-#define REFUSAL "<error type='cancel'><service-unavailable " \
-                "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+#define REFUSAL                                                                                    \
+    "<error type='cancel'><service-unavailable "                                                   \
+    "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
 
 static const struct plan *plan_of(const struct replayer *r)
 {
@@ -58,28 +59,44 @@ static void await_no_more(struct replayer *r, size_t i)
         }
 }
 
-/* Had the captured client seen the answer to request `i` before it sent item `next`? Nothing goes
- * before a resource. */
+static bool is_push(const struct replayer *r, size_t i)
+{
+    return plan_of(r)->item[i].dir == DIR_S2C;
+}
+
+/* Had the captured client seen the answer to request `i`, or the push `i`, before it sent item
+ * `next`? Nothing goes before a resource. */
 static bool comes_before(const struct replayer *r, size_t i, size_t next)
 {
     const struct plan_item *x = &plan_of(r)->item[i];
 
-    return x->bind || x->answer < next || next == plan_of(r)->items;
+    return x->bind || is_push(r, i) || x->answer < next || next == plan_of(r)->items;
 }
 
-static bool is_blocked(const struct replayer *r, size_t next)
+enum block { BLOCK_NONE, BLOCK_PUSH, BLOCK_ANSWER };
+
+static enum block block_of(const struct replayer *r, size_t next)
 {
     const struct plan *p = plan_of(r);
+    enum block block = BLOCK_NONE;
 
     if (r->pair.opens >= REPLAYER_OPEN_MAX)
-        return true;
+        return BLOCK_ANSWER;
     if (next < p->items && p->item[next].kind == PLAN_ANSWER && p->item[next].re != PLAN_NONE &&
-        !r->outcome[p->item[next].re].asked)
-        return true;
-    for (size_t k = 0; k < r->opens; k++)
+        !r->outcome[p->item[next].re].came)
+        return BLOCK_ANSWER;
+    for (size_t k = 0; k < r->opens && block != BLOCK_ANSWER; k++)
         if (comes_before(r, r->open[k], next))
+            block = is_push(r, r->open[k]) ? BLOCK_PUSH : BLOCK_ANSWER;
+    return block;
+}
+
+static bool is_missed(const struct replayer *r, uint64_t key)
+{
+    for (size_t i = 0; i < r->misses; i++)
+        if (r->missed[i] == key)
             return true;
-    return false;
+    return r->misses == REPLAYER_MISSED;
 }
 
 static void give_up(struct replayer *r, size_t next)
@@ -91,21 +108,44 @@ static void give_up(struct replayer *r, size_t next)
             continue;
         r->outcome[i].late = true;
         r->open[k] = r->open[--r->opens];
+        if (is_push(r, i) && !is_missed(r, plan_of(r)->item[i].key))
+            r->missed[r->misses++] = plan_of(r)->item[i].key;
     }
 }
 
 /* May item `next` be sent? It waits at most so long as it was told. */
 static bool is_its_turn(struct replayer *r, size_t next)
 {
-    if (is_blocked(r, next)) {
-        if (!r->until_us)
-            r->until_us = r->now_us + r->o->wait_s * 1000000ll;
+    enum block block = block_of(r, next);
+    int64_t limit_s = r->o->wait_s, until_us;
+
+    if (block == BLOCK_PUSH && limit_s > REPLAYER_PUSH_S)
+        limit_s = REPLAYER_PUSH_S;
+    until_us = r->now_us + limit_s * 1000000;
+    if (block) {
+        if (!r->until_us || until_us < r->until_us)
+            r->until_us = until_us;
         if (r->now_us < r->until_us)
             return false;
         give_up(r, next);
     }
     r->until_us = 0;
     return true;
+}
+
+/* Goes on to the client's next item; what the server had said before it is waited for. */
+static void pass(struct replayer *r)
+{
+    const struct plan *p = plan_of(r);
+
+    for (; r->at < p->items; r->at++) {
+        const struct plan_item *x = &p->item[r->at];
+
+        if (x->dir == DIR_C2S && !x->skip)
+            return;
+        if (x->awaited && !r->outcome[r->at].came && !is_missed(r, x->key))
+            await(r, r->at);
+    }
 }
 
 /* ---- sending ---- */
@@ -140,7 +180,7 @@ static void note_presence(struct replayer *r, size_t from)
 static bool address_answer(struct replayer *r, const struct plan_item *x, struct rewrite *w,
                            char id[ID_MAX], char to[ID_MAX])
 {
-    size_t asked = x->re == PLAN_NONE ? 0 : r->outcome[x->re].asked;
+    size_t asked = x->re == PLAN_NONE ? 0 : r->outcome[x->re].came;
     const struct plan_bytes *b;
     const struct item *it;
     const char *value;
@@ -203,8 +243,7 @@ void play_on(struct replayer *r)
     const struct plan *p = plan_of(r);
 
     while (r->phase == REPLAY_PLAY && !r->full) {
-        while (r->at < p->items && (p->item[r->at].dir == DIR_S2C || p->item[r->at].skip))
-            r->at++;
+        pass(r);
         if (!is_its_turn(r, r->at))
             return;
         if (r->at == p->items) {
@@ -229,8 +268,8 @@ static bool plays_anything(const struct plan *p)
     return false;
 }
 
-/* Where the capture does not ask for a resource (SASL2, a stream that was resumed, the legacy login)
- * there must be one all the same. */
+/* Where the capture does not ask for a resource (SASL2, a stream that was resumed, the legacy
+ * login) there must be one all the same. */
 int play_begin(struct replayer *r)
 {
     const char *resource = strchr(plan_of(r)->names.full, '/');
@@ -296,7 +335,8 @@ static void take_bound(struct replayer *r, const struct item *it, bool captured)
         return;
     }
     if (captured)
-        replayer_fail(r, ERR_SASL, "the server gives the account no resource (%.60s), and without one "
+        replayer_fail(r, ERR_SASL,
+                      "the server gives the account no resource (%.60s), and without one "
                       "nothing can be sent; its access rules or its limit of sessions say why",
                       condition < 0 ? "no reason" : it->node[condition].name);
 }
@@ -306,8 +346,7 @@ static bool was_good(const struct replayer *r, size_t request)
     const struct plan *p = plan_of(r);
     size_t i = p->item[request].answer;
 
-    return i != PLAN_NONE && p->item[i].len &&
-           memmem(plan_at(p, i), p->item[i].len, "<jid", 4);
+    return i != PLAN_NONE && p->item[i].len && memmem(plan_at(p, i), p->item[i].len, "<jid", 4);
 }
 
 static void take_answer(struct replayer *r, const struct item *it, uint64_t n)
@@ -329,14 +368,22 @@ static void take_answer(struct replayer *r, const struct item *it, uint64_t n)
     }
 }
 
-/* The same question in the capture, one that was not asked yet. */
-static size_t find_asked(const struct replayer *r, uint64_t key)
+static bool is_due(const struct replayer *r, size_t i)
+{
+    const struct plan_item *x = &plan_of(r)->item[i];
+
+    return x->dir == DIR_S2C && x->re == PLAN_NONE && !r->outcome[i].came;
+}
+
+/* The same in the capture, one that has not come yet. */
+static size_t find_captured(struct replayer *r, enum plan_kind kind, uint64_t key)
 {
     const struct plan *p = plan_of(r);
 
-    for (size_t i = 0; i < p->items; i++)
-        if (p->item[i].dir == DIR_S2C && p->item[i].kind == PLAN_REQUEST && p->item[i].key == key &&
-            !r->outcome[i].asked)
+    while (r->pushed < p->items && !is_due(r, r->pushed))
+        r->pushed++;
+    for (size_t i = r->pushed; i < p->items; i++)
+        if (is_due(r, i) && p->item[i].kind == kind && p->item[i].key == key)
             return i;
     return PLAN_NONE;
 }
@@ -390,13 +437,15 @@ static void take_push(struct replayer *r, const struct item *it)
         return; /* of our own goodbye */
     if (!*r->ended)
         replayer_stream_error(it, r->ended, sizeof r->ended);
-    if (!add_push(r, it, kind) || kind != PLAN_REQUEST)
+    if (!add_push(r, it, kind))
         return;
-    i = find_asked(r, plan_key(it));
-    if (i != PLAN_NONE)
-        r->outcome[i].asked = r->pushes;
-    else if (r->phase != REPLAY_CLOSE)
+    i = find_captured(r, kind, plan_key(it, &r->names));
+    if (i != PLAN_NONE) {
+        r->outcome[i].came = r->pushes;
+        await_no_more(r, i);
+    } else if (kind == PLAN_REQUEST && r->phase != REPLAY_CLOSE) {
         refuse(r, it);
+    }
 }
 
 static void take_sm(struct replayer *r, const struct item *it)
@@ -421,7 +470,8 @@ void play_item(struct replayer *r, const struct item *it)
         take_push(r, it);
 }
 
-/* What was left to play is said by who reports; the server may have ended the captured stream, too. */
+/* What was left to play is said by who reports; the server may have ended the captured stream,
+ * too. */
 void play_closed(struct replayer *r)
 {
     const struct plan *p = plan_of(r);
@@ -434,8 +484,9 @@ void play_closed(struct replayer *r)
     for (size_t i = r->at; i < p->items; i++)
         left += p->item[i].dir == DIR_C2S && !p->item[i].skip;
     if (left || r->phase == REPLAY_BIND)
-        replayer_fail(r, ERR_CLOSED, "the server ended the stream%s%.150s%s before all of the capture was "
-                      "sent (left: %zu); its log tells why", *r->ended ? " (" : "", r->ended,
-                      *r->ended ? ")" : "", left);
+        replayer_fail(r, ERR_CLOSED,
+                      "the server ended the stream%s%.150s%s before all of the capture was "
+                      "sent (left: %zu); its log tells why",
+                      *r->ended ? " (" : "", r->ended, *r->ended ? ")" : "", left);
     r->phase = REPLAY_DONE;
 }

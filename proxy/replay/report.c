@@ -11,9 +11,9 @@
 #include "even.h"
 #include "report_writing.h"
 
-#define LINE_BYTES (256u << 20) /* an item, each byte six in JSON; twice */
-#define INDENT     "         "
-#define NUMBERS_MAX 12          /* of skipped items that are named */
+#define LINE_BYTES  (256u << 20) /* an item, each byte six in JSON; twice */
+#define INDENT      "         "
+#define NUMBERS_MAX 12 /* of skipped items that are named */
 
 /* ---- one entry ---- */
 
@@ -127,7 +127,7 @@ void report_entry(struct writing *w, const struct entry *e)
 
 /* Both as trees, evened out. False: one cannot be read. */
 bool report_read(struct writing *w, const char *captured, size_t captured_len, const char *live,
-                      size_t live_len)
+                 size_t live_len)
 {
     const struct buf *a = &w->plan->header, *b = &w->r->header;
     int err = captured ? tree_read(&w->captured, a->p, a->len, captured, captured_len) : 0;
@@ -146,23 +146,23 @@ bool report_read(struct writing *w, const char *captured, size_t captured_len, c
 }
 
 /* Compares the entry's two items and writes it. True: they are the same. */
-bool report_compared(struct writing *w, struct entry *e)
+bool report_compared(struct writing *w, const struct entry *about)
 {
+    struct entry e = *about;
     struct diff d;
     bool same;
 
     diff_init(&d);
-    e->diff = &d;
-    if (!report_read(w, e->captured, e->captured_len, e->live, e->live_len)) {
-        same = e->captured_len == e->live_len &&
-               memcmp(e->captured, e->live, e->live_len) == 0;
-        e->more = same ? "" : "one of them cannot be read\n";
+    e.diff = &d;
+    if (!report_read(w, e.captured, e.captured_len, e.live, e.live_len)) {
+        same = e.captured_len == e.live_len && memcmp(e.captured, e.live, e.live_len) == 0;
+        e.more = same ? "" : "one of them cannot be read\n";
     } else {
         report_add(w, diff_items(&w->captured, &w->live, &d));
         same = d.count == 0;
     }
-    e->verdict = same ? "same" : "differs";
-    report_entry(w, e);
+    e.verdict = same ? "same" : "differs";
+    report_entry(w, &e);
     diff_free(&d);
     return same;
 }
@@ -176,6 +176,15 @@ static void count(struct writing *w, bool same)
 }
 
 /* ---- the head, the features, the login ---- */
+
+/* Nothing where it is not known. */
+static void add_captured(struct writing *w, const char *before, const char *s)
+{
+    if (!*s)
+        return;
+    add_text(w, before);
+    report_add(w, xml_lines_inline(&w->line, s, strlen(s)));
+}
 
 static void write_head(struct writing *w)
 {
@@ -191,12 +200,10 @@ static void write_head(struct writing *w)
     add_text(w, "replay of ");
     report_add(w, xml_lines_inline(&w->line, p->session, strlen(p->session)));
     report_add(w, buf_printf(&w->line, ", captured %s", when));
-    if (*p->names.bare) {
-        add_text(w, " as ");
-        report_add(w, xml_lines_inline(&w->line, p->names.bare, strlen(p->names.bare)));
-    }
-    report_add(w, buf_printf(&w->line, ", against %s as ", w->o->target));
-    report_add(w, xml_lines_inline(&w->line, w->r->names.bare, strlen(w->r->names.bare)));
+    add_captured(w, " at ", p->upstream);
+    add_captured(w, " as ", p->names.bare);
+    report_add(w, buf_printf(&w->line, ", against %s", w->o->target));
+    add_captured(w, " as ", w->r->names.bare);
     end_line(w);
 }
 
@@ -206,20 +213,25 @@ static const char *const stages[STAGES] = {
     [STAGE_BOUND] = "features behind the login",
 };
 
-/* Where TLS stands from the first byte nothing is offered before it: that is UPSTREAM's choice, and no
- * answer that differs. */
+/* Where TLS stands from the first byte nothing is offered before it: that is UPSTREAM's choice, and
+ * no answer that differs. */
 static void write_features(struct writing *w, enum plan_stage stage)
 {
     const struct plan_bytes *a = &w->plan->features[stage], *b = &w->r->features[stage];
-    struct entry e = {.what = "features", .name = stages[stage], .n = a->n,
-                      .captured = a->len ? w->plan->bytes.p + a->at : NULL, .captured_len = a->len,
-                      .live = b->len ? w->r->kept.p + b->at : NULL, .live_len = b->len};
+    struct entry e = {.what = "features",
+                      .name = stages[stage],
+                      .n = a->n,
+                      .captured = a->len ? w->plan->bytes.p + a->at : NULL,
+                      .captured_len = a->len,
+                      .live = b->len ? w->r->kept.p + b->at : NULL,
+                      .live_len = b->len};
 
     if (a->len && b->len) {
         count(w, report_compared(w, &e));
         return;
     }
-    if (stage == STAGE_OPEN || (!a->len && !b->len) || (stage == STAGE_BOUND && !w->plan->logged_in))
+    if (stage == STAGE_OPEN || (!a->len && !b->len) ||
+        (stage == STAGE_BOUND && !w->plan->logged_in))
         return;
     e.verdict = b->len ? "differs" : "missing";
     e.more = b->len ? "captured: none\n" : "live: none\n";
@@ -234,22 +246,24 @@ static void write_features(struct writing *w, enum plan_stage stage)
 static void write_login(struct writing *w)
 {
     const struct plan *p = w->plan;
-    char words[400];
-    struct entry e = {.what = "login", .name = "the login", .words = words};
-    struct buf shown;
+    const char *mechanism = *p->mechanism ? p->mechanism : "nothing";
+    struct entry e = {.what = "login", .name = "the login"};
+    struct buf words;
 
-    buf_init(&shown, 1024);
-    report_add(w, xml_lines_inline(&shown, *p->mechanism ? p->mechanism : "none tried",
-                            strlen(*p->mechanism ? p->mechanism : "none tried")));
-    report_add(w, buf_add(&shown, "", 1));
-    e.verdict = p->logged_in == w->r->logged_in ? "same" : "differs";
-    snprintf(words, sizeof words, "captured %.100s%s, live %s%s", shown.p ? shown.p : "",
-             p->logged_in ? "" : ", refused or not finished",
-             *w->r->mechanism ? w->r->mechanism : "none tried", w->r->logged_in ? "" : ", failed");
-    buf_free(&shown);
-    if (w->r->logged_in && !p->logged_in)
-        w->counts->differ++;
+    buf_init(&words, 4096);
+    report_add(w, buf_str(&words, "captured "));
+    report_add(w, xml_lines_inline(&words, mechanism, strlen(mechanism)));
+    if (!p->logged_in) {
+        report_add(w, buf_str(&words, *p->failure ? ", refused: " : ", not finished"));
+        report_add(w, xml_lines_inline(&words, p->failure, strlen(p->failure)));
+    }
+    report_add(w, buf_printf(&words, ", live %s", w->r->mechanism));
+    report_add(w, buf_add(&words, "", 1));
+    e.words = words.p;
+    e.verdict = p->logged_in ? "same" : "differs";
+    w->counts->differ += !p->logged_in;
     report_entry(w, &e);
+    buf_free(&words);
 }
 
 /* ---- answers ---- */
@@ -369,7 +383,8 @@ static void write_skipped(struct writing *w, const char *why)
         if (why_not(w, i) != why)
             continue;
         if (n++ < NUMBERS_MAX)
-            report_add(w, buf_printf(&numbers, "%s#%" PRIu64, n > 1 ? ", " : "", w->plan->item[i].n));
+            report_add(w,
+                       buf_printf(&numbers, "%s#%" PRIu64, n > 1 ? ", " : "", w->plan->item[i].n));
     }
     if (n > NUMBERS_MAX)
         report_add(w, buf_printf(&numbers, " and %zu more", n - NUMBERS_MAX));
@@ -406,24 +421,29 @@ static void write_summary(struct writing *w)
     const struct report *c = w->counts;
 
     if (w->o->json) {
-        report_add(w, buf_printf(&w->line,
-                          "{\"what\":\"summary\",\"same\":%zu,\"differ\":%zu,\"missing\":%zu,"
-                          "\"skipped\":%zu,\"pushes_same\":%zu,\"pushes_differ\":%zu,"
-                          "\"only_captured\":%zu,\"only_live\":%zu}", c->same, c->differ, c->missing,
-                          c->skipped, c->pushes_same, c->pushes_differ, c->only_captured,
-                          c->only_live));
+        report_add(w,
+                   buf_printf(&w->line,
+                              "{\"what\":\"summary\",\"same\":%zu,\"differ\":%zu,\"missing\":%zu,"
+                              "\"skipped\":%zu,\"pushes_same\":%zu,\"pushes_differ\":%zu,"
+                              "\"only_captured\":%zu,\"only_live\":%zu}",
+                              c->same, c->differ, c->missing, c->skipped, c->pushes_same,
+                              c->pushes_differ, c->only_captured, c->only_live));
         end_line(w);
         return;
     }
     if (w->plan->gap) {
-        add_text(w, "note     bytes are missing in the capture (a gap): what stood in them was not played");
+        add_text(
+            w,
+            "note     bytes are missing in the capture (a gap): what stood in them was not played");
         end_line(w);
     }
-    report_add(w, buf_printf(&w->line, "%zu answers the same, %zu differ, %zu missing", c->same, c->differ,
-                      c->missing));
+    report_add(w, buf_printf(&w->line, "%zu answers the same, %zu differ, %zu missing", c->same,
+                             c->differ, c->missing));
     if (c->pushes_same + c->pushes_differ + c->only_captured + c->only_live)
-        report_add(w, buf_printf(&w->line, "; unasked: %zu the same, %zu differ, %zu only captured, %zu only "
-                          "live", c->pushes_same, c->pushes_differ, c->only_captured, c->only_live));
+        report_add(w, buf_printf(&w->line,
+                                 "; unasked: %zu the same, %zu differ, %zu only captured, %zu only "
+                                 "live",
+                                 c->pushes_same, c->pushes_differ, c->only_captured, c->only_live));
     if (c->skipped)
         report_add(w, buf_printf(&w->line, "; %zu skipped", c->skipped));
     end_line(w);

@@ -1,6 +1,6 @@
 /* report.h: the captured session's answers beside the live one's, for people or for programs.
  *
- * Made when all has been played, or as far as it came. One thread.
+ * Made when all has been played, or as far as it came behind the login. One thread.
  */
 #ifndef XMPPTAP_REPLAY_REPORT_H
 #define XMPPTAP_REPLAY_REPORT_H

@@ -1,4 +1,5 @@
-/* report_pushes.c: what came unasked: the same in both sessions, in another form, or in one alone. */
+/* report_pushes.c: what came unasked: the same in both sessions, in another form, or in one alone.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,10 +117,15 @@ static void write_push(struct writing *w, const struct pushed *a, const struct p
     const struct plan_item *x = a ? &w->plan->item[a->i] : NULL;
     const struct plan_bytes *y = b ? &w->r->push[b->i].bytes : NULL;
     char name[300] = "came unasked";
-    struct entry e = {.what = "push", .name = name, .verdict = "only", .n = x ? x->n : 0,
+    struct entry e = {.what = "push",
+                      .name = name,
+                      .verdict = "only",
+                      .n = x ? x->n : 0,
                       .label = x ? x->label : NULL,
-                      .captured = x ? w->plan->bytes.p + x->at : NULL, .captured_len = x ? x->len : 0,
-                      .live = y ? w->r->kept.p + y->at : NULL, .live_len = y ? y->len : 0};
+                      .captured = x ? w->plan->bytes.p + x->at : NULL,
+                      .captured_len = x ? x->len : 0,
+                      .live = y ? w->r->kept.p + y->at : NULL,
+                      .live_len = y ? y->len : 0};
     struct buf shown;
 
     if (x)

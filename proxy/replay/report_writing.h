@@ -20,13 +20,13 @@ struct writing {
 /* One line of the report: what it is about. Empty and NULL: there is none. */
 struct entry {
     const char *verdict, *what, *name;
-    uint64_t n;               /* in the archive; 0: it has none */
+    uint64_t n; /* in the archive; 0: it has none */
     const char *label;
     const char *captured, *live; /* bytes */
     size_t captured_len, live_len;
-    const char *words;        /* behind the name */
+    const char *words; /* behind the name */
     const struct diff *diff;
-    const char *more;         /* lines like diff's */
+    const char *more; /* lines like diff's */
 };
 
 /* The first error counts. */
@@ -39,7 +39,7 @@ bool report_read(struct writing *w, const char *captured, size_t captured_len, c
                  size_t live_len);
 
 /* Compares the entry's two items and writes it. True: they are the same. */
-bool report_compared(struct writing *w, struct entry *e);
+bool report_compared(struct writing *w, const struct entry *about);
 
 /* What the item is called, to `out`. Returns it. */
 const char *report_name(struct writing *w, const struct plan_item *x, char *out, size_t size);

@@ -7,7 +7,9 @@
 
 #define NS_END      '\1'
 #define CHUNK_BYTES (16u << 10)
-#define ROOT "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+#define ROOT                                                                                       \
+    "<stream:stream xmlns='jabber:client' "                                                        \
+    "xmlns:stream='http://etherx.jabber.org/streams'>"
 
 struct tree_chunk {
     struct tree_chunk *next;
@@ -18,10 +20,11 @@ struct tree_chunk {
 struct reading {
     struct tree *tree;
     XML_Parser xml;
-    struct buf text;  /* the run under way */
-    uint32_t open;    /* the innermost open element */
-    uint32_t last;    /* the node read last: the next sibling's elder, if it has the same parent */
-    bool quiet;       /* the stream's root is read */
+    struct buf text; /* the run under way */
+    uint32_t open;   /* the innermost open element */
+    unsigned depth;
+    uint32_t last; /* the node read last: the next sibling's elder, if it has the same parent */
+    bool quiet;    /* the stream's root is read */
     int err;
 };
 
@@ -103,8 +106,8 @@ static uint32_t add_node(struct reading *r)
         return TREE_NONE;
     }
     t->node = list;
-    t->node[i] = (struct tree_node){.parent = r->open, .next = TREE_NONE, .child = TREE_NONE,
-                                    .attr = t->attrs};
+    t->node[i] = (struct tree_node){
+        .parent = r->open, .next = TREE_NONE, .child = TREE_NONE, .attr = t->attrs};
     if (r->last != TREE_NONE)
         t->node[r->last].next = i;
     else if (r->open != TREE_NONE)
@@ -185,6 +188,10 @@ static void XMLCALL on_start(void *arg, const XML_Char *joined, const XML_Char *
 
     if (r->quiet || r->err)
         return;
+    if (r->depth++ == TREE_DEPTH_MAX) {
+        stop(r, ERR_CAP);
+        return;
+    }
     end_text(r);
     i = r->err ? TREE_NONE : add_node(r);
     if (i == TREE_NONE)
@@ -206,6 +213,7 @@ static void XMLCALL on_end(void *arg, const XML_Char *joined)
     (void)joined;
     if (r->quiet || r->err || r->open == TREE_NONE)
         return;
+    r->depth--;
     end_text(r);
     r->last = r->open;
     r->open = r->tree->node[r->open].parent;

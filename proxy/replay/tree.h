@@ -13,23 +13,24 @@
 #include "../../decoder/buf.h"
 
 #define TREE_NODES_MAX (1u << 20)
+#define TREE_DEPTH_MAX 256          /* as the scanner frames them */
 #define TREE_BYTES_MAX (256u << 20) /* of names and values */
 #define TREE_NONE      UINT32_MAX
 
 struct tree_attr {
     const char *ns, *name; /* ns "" if it has no prefix */
     const char *value;
-    const char *even;      /* what it is compared as; NULL: it is not */
+    const char *even; /* what it is compared as; NULL: it is not */
 };
 
 struct tree_node {
-    const char *ns, *name; /* name NULL: a run of text */
-    const char *text;      /* of a run, without white space at its ends */
-    const char *even;      /* of a run, as of an attribute */
-    bool ignored;          /* it is not compared, with all that is in it */
-    uint32_t attr, attrs;  /* the first, and how many */
+    const char *ns, *name;        /* name NULL: a run of text */
+    const char *text;             /* of a run, without white space at its ends */
+    const char *even;             /* of a run, as of an attribute */
+    bool ignored;                 /* it is not compared, with all that is in it */
+    uint32_t attr, attrs;         /* the first, and how many */
     uint32_t parent, next, child; /* TREE_NONE: there is none */
-    uint64_t hash;         /* the same for what is compared as the same: even.h */
+    uint64_t hash;                /* the same for what is compared as the same: even.h */
 };
 
 struct tree_chunk;
@@ -44,9 +45,11 @@ struct tree {
 void tree_init(struct tree *t);
 void tree_free(struct tree *t); /* can be used again */
 
-/* Reads one whole item; `root` is the root tag of its stream, for the prefixes that it declares (NULL:
- * that of jabber:client). ERR_NOMEM, ERR_CAP, ERR_NOT_WELL_FORMED; the tree is empty then. */
-int tree_read(struct tree *t, const char *root, size_t root_len, const char *p, size_t n) MUST_CHECK;
+/* Reads one whole item; `root` is the root tag of its stream, for the prefixes that it declares
+ * (NULL: that of jabber:client). ERR_NOMEM, ERR_CAP, ERR_NOT_WELL_FORMED; the tree is empty then.
+ */
+int tree_read(struct tree *t, const char *root, size_t root_len, const char *p,
+              size_t n) MUST_CHECK;
 
 /* A copy that lives as long as the tree; NULL without memory. */
 const char *tree_keep(struct tree *t, const char *s, size_t n);

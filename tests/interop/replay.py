@@ -28,8 +28,9 @@ class World:
 
     def __init__(self, folder):
         self.folder = folder
-        self.prosody = Prosody(folder / "prosody")
-        self.poor = Prosody(folder / "poor", modules_disabled='{ "s2s", "ping", "vcard_legacy" }',
+        self.prosody = Prosody(folder / "prosody", ["smacks"])
+        self.poor = Prosody(folder / "poor", ["smacks"],
+                            modules_disabled='{ "s2s", "ping", "vcard_legacy" }',
                             ssl='{ protocol = "tlsv1_2" }')  # with it there is channel binding
         self.taps = []
         self.clients = []
@@ -41,12 +42,18 @@ class World:
             for jid in (ALICE, BOB):
                 server.register(jid, PASSWORD)
 
-    async def capture(self, *options):
-        """A session of Alice's; returns the archive's file."""
+    async def tap(self, *options):
         tap = Tap(self.folder / f"tap{len(self.taps)}", WAIT_S)
         self.taps.append(tap)
         await tap.start(self.prosody.port, "--upstream-ca", self.prosody.ca, *options)
+        return tap
+
+    async def capture(self, *options, plugin=None):
+        """A session of Alice's; returns the archive's file."""
+        tap = await self.tap(*options)
         alice = Client(ALICE, PASSWORD, tap.ca(), None, WAIT_S)
+        if plugin:
+            alice.register_plugin(plugin)
         self.clients.append(alice)
         await alice.log_in(tap.port)
         await talk(alice)
@@ -160,6 +167,34 @@ async def json_says_the_same(world):
     assert "service-unavailable" in differs["live"] and "type='result'" in differs["captured"], differs
 
 
+async def stream_management_is_our_own(world):
+    file = await world.capture("--secrets", "keep", plugin="xep_0198")
+    status, out, err = await world.replay(file)
+    assert status == 0 and err == "", (status, out, err)
+    assert re.search(r"same +#\d+ client enables stream management", out), out
+    assert re.search(r"skipped  #[^:\n]*: stream management counts", out), out
+
+
+async def direct_tls_through_the_proxy(world):
+    """As the session that replay makes is captured, too."""
+    tap = await world.tap()
+    status, out, err = await world.replay(
+        world.kept, options=["--to", f"tls://127.0.0.1:{tap.port}", "--upstream-ca", tap.ca()])
+    assert status == 0 and err == "", (status, out, err)
+    assert "features before TLS" not in out and "features before the login" in out, out
+    (_, records), = (await tap.ended(1)).items()
+    assert records[-1]["verdict"] == "login" and records[-1]["reason"] == "closed", records[-1]
+    assert "unanswered" not in records[-1], records[-1]
+
+
+async def last_of_several(world):
+    both = world.folder / "both.jsonl.gz"
+    both.write_bytes(world.redacted.read_bytes() + world.kept.read_bytes())
+    status, out, err = await world.replay(both)
+    assert status == 0, (status, out)
+    assert_one_sentence(err, "several sessions, and this is the last", "FILE#SESSION", "xmpptap list")
+
+
 async def session_by_name(world):
     name = json.loads(os.popen(f"zcat {world.kept} | head -1").read())["session"]
     for session in f"{world.kept}#{name}", f"{world.kept}#{name[:-1]}":
@@ -204,7 +239,8 @@ async def wrong_usage(world):
 
 
 TESTS = (kept_session_is_the_same, redacted_session_is_the_same_but_for_what_is_redacted,
-         another_account_is_the_same, server_with_less_differs, json_says_the_same, session_by_name,
+         another_account_is_the_same, server_with_less_differs, json_says_the_same,
+         stream_management_is_our_own, direct_tls_through_the_proxy, session_by_name, last_of_several,
          wrong_password, untrusted_certificate, nobody_there, wrong_usage)
 
 if __name__ == "__main__":
