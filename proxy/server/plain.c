@@ -2,9 +2,8 @@
 
 #include <string.h>
 
-#include "../../decoder/sasl.h"
-
-#define MESSAGE_MAX 3072 /* what 4 KiB of base64 hold, the most the reader keeps of a text */
+#include "client.h"
+#include "world.h"
 
 /* How many bytes the sequence behind lead byte `c` has, 0: no lead byte. `*low` and `*high` limit
  * its second byte, so that overlong forms, surrogates and what is above U+10FFFF are out. */
@@ -41,44 +40,39 @@ bool plain_is_utf8(const char *p, size_t n)
     return true;
 }
 
-bool plain_is_base64(const char *base64, size_t n)
+enum login_result plain_take(struct login *l, const char *p, size_t n, struct buf *out)
 {
-    char message[MESSAGE_MAX];
-
-    return sasl_base64(base64, n, message, sizeof message) >= 0;
-}
-
-/* Empty, or the bare JID that the client logs in as. */
-static bool authzid_allowed(const struct user *u, const char *authzid)
-{
-    struct jid j;
-
-    return !*authzid || (prep_jid(authzid, &j) && strcmp(j.local, u->local) == 0 &&
-                         strcmp(j.domain, u->domain) == 0 && !*j.resource);
-}
-
-const char *plain_login(struct client *c, const char *base64, size_t n)
-{
-    char message[MESSAGE_MAX + 1];
+    const char *end = p + n, *name = memchr(p, '\0', n);
+    const char *password = name ? memchr(name + 1, '\0', (size_t)(end - name - 1)) : NULL;
     struct user *u;
-    const char *authcid, *password, *end;
-    long len = sasl_base64(base64, n, message, MESSAGE_MAX);
 
-    if (len < 0)
-        return "incorrect-encoding";
-    end = message + len;
-    authcid = memchr(message, '\0', (size_t)len);
-    password = authcid ? memchr(authcid + 1, '\0', (size_t)(end - authcid - 1)) : NULL;
-    if (!password || memchr(password + 1, '\0', (size_t)(end - password - 1)) ||
-        !plain_is_utf8(message, (size_t)len))
-        return "malformed-request";
-    authcid++;
-    message[len] = '\0';
-    u = client_account(c, authcid, (size_t)(password - authcid));
-    if (!u || !credentials_allow(&u->credentials, password + 1))
-        return "not-authorized";
-    if (!authzid_allowed(u, message))
-        return "invalid-authzid";
-    client_login(c, u);
-    return NULL;
+    (void)out;
+    if (!password || memchr(password + 1, '\0', (size_t)(end - password - 1)) || !plain_is_utf8(p, n))
+        return login_fail(l, "malformed-request", "PLAIN's message is not AUTHZID NUL NAME NUL PASSWORD "
+                          "in UTF-8");
+    name++;
+    password++;
+    if (!*password)
+        return login_fail(l, "not-authorized", "the password is empty");
+    u = client_account(l->c, name, (size_t)(password - 1 - name));
+    if (!u || !credentials_allow(&u->credentials, password))
+        return login_fail(l, "not-authorized", "there is no such account, or it has another password");
+    return login_enter(l, u, p);
+}
+
+/* What it says of itself, if anything, changes nothing. */
+enum login_result plain_take_anonymous(struct login *l, const char *p, size_t n, struct buf *out)
+{
+    char name[RANDOM_SIZE];
+    struct user *u = NULL;
+
+    (void)p;
+    (void)n;
+    (void)out;
+    if (client_random(name) == 0)
+        u = world_make(l->c->world, name, l->c->domain);
+    if (!u)
+        return login_fail(l, "temporary-auth-failure", "no memory, or too many accounts");
+    u->temporary = true;
+    return login_enter(l, u, "");
 }

@@ -1,21 +1,16 @@
-/* plain.h: SASL PLAIN as the embedded server takes it: RFC 4616, RFC 6120 §6.4.
+/* plain.h: the mechanisms of one message, as the embedded server takes them: PLAIN (RFC 4616) and
+ * ANONYMOUS (RFC 4505).
  *
  * One thread, the world's.
  */
 #ifndef XMPPTAP_PLAIN_H
 #define XMPPTAP_PLAIN_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "login.h"
 
-#include "client.h"
-
-/* Reads the base64 of a PLAIN message and logs `c` in. Returns NULL, or the condition of the
- * <failure/> (a string constant). */
-const char *plain_login(struct client *c, const char *base64, size_t n);
-
-/* Is it base64 of at most 3 KiB? For mechanisms whose message says nothing more. */
-bool plain_is_base64(const char *base64, size_t n);
+/* Their message, n bytes with a NUL behind them; as login_message(). */
+enum login_result plain_take(struct login *l, const char *p, size_t n, struct buf *out);
+enum login_result plain_take_anonymous(struct login *l, const char *p, size_t n, struct buf *out);
 
 /* Is it UTF-8 (RFC 3629)? */
 bool plain_is_utf8(const char *p, size_t n);

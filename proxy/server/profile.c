@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../decoder/reader.h"
+#include "login.h"
 #include "ns.h"
 #include "settings.h"
 
@@ -136,6 +137,11 @@ static int take_ask_caps(struct loading *l, char *value, struct error *e)
     return take_flag(value, &l->p->ask_caps, e);
 }
 
+static int take_failure_text(struct loading *l, char *value, struct error *e)
+{
+    return take_flag(value, &l->p->failure_text, e);
+}
+
 static int take_holds(struct loading *l, char *value, struct error *e)
 {
     return take_flag(value, &l->p->holds, e);
@@ -263,6 +269,7 @@ static int take_setting(void *arg, const struct setting *s, struct error *e)
         {"name", take_name}, {"version", take_version}, {"os", take_os},
         {"starttls", take_starttls}, {"mechanisms", take_mechanisms}, {"features", take_features},
         {"conflict", take_conflict}, {"ask-caps", take_ask_caps}, {"holds", take_holds},
+        {"failure-text", take_failure_text},
         {"domain-info", take_domain_info}, {"account-info", take_account_info},
         {"vcard", take_vcard}, {"privacy-list", take_privacy_list},
         {"privacy-default", take_privacy_default}, {"contact", take_contact},
@@ -343,6 +350,16 @@ void profile_free(struct profile *p)
     free(p);
 }
 
+static int unknown_mechanism(const char *word, struct error *e)
+{
+    char known[200] = "";
+
+    for (unsigned i = 0; login_mechanism(i); i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "",
+                 login_mechanism(i));
+    return error_set(e, ERR_USAGE, "%.40s is no mechanism of this server, which knows %s", word, known);
+}
+
 int profile_mechanisms(struct profile *p, char *list, struct error *e)
 {
     unsigned n = 0;
@@ -356,6 +373,8 @@ int profile_mechanisms(struct profile *p, char *list, struct error *e)
         if (n == PROFILE_MECHANISMS - 1)
             return error_set(e, ERR_USAGE, "these are more than %d mechanisms",
                              PROFILE_MECHANISMS - 1);
+        if (!login_knows(word))
+            return unknown_mechanism(word, e);
         p->mechanism[n] = strdup(word);
         if (!p->mechanism[n++])
             return no_memory(e);

@@ -38,6 +38,7 @@ struct profile {
     char *name, *version, *os;     /* owned: jabber:iq:version, `name` in disco#info too */
     bool starttls_required;
     bool ask_caps;                 /* asks clients what they can (XEP-0163 §4.3.2) */
+    bool failure_text;             /* a failed login says in a sentence why */
     bool holds;                    /* as the documented server held answers back: server.c */
     enum profile_conflict conflict; /* a resource that is there already (RFC 6120 §7.7.2.2) */
     char *mechanism[PROFILE_MECHANISMS]; /* owned, NULL-ended */

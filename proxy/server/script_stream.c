@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "login.h"
 #include "markup.h"
 #include "ns.h"
 #include "profile.h"
@@ -119,19 +120,6 @@ static void add_child(struct script_features *f, const struct item *it, unsigned
     f->child[f->children++].kind = kind;
 }
 
-static bool can_do(const char *mechanism)
-{
-    static const char *const ours[] = {
-        "PLAIN", "ANONYMOUS", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512",
-        "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS",
-    };
-
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strcmp(ours[i], mechanism) == 0)
-            return true;
-    return false;
-}
-
 static bool is_plus(const char *mechanism)
 {
     size_t n = strlen(mechanism);
@@ -147,7 +135,7 @@ static void add_mechanism(struct script *s, const char *name)
     size_t n = strlen(list);
 
     snprintf(word, sizeof word, " %s ", name);
-    if (!can_do(name) || (is_plus(name) && !is_plus(s->plan.mechanism)) ||
+    if (!login_knows(name) || (is_plus(name) && !is_plus(s->plan.mechanism)) ||
         n + strlen(word) > sizeof s->mechanisms || strstr(list, word))
         return;
     snprintf(list + n, sizeof s->mechanisms - n, "%s", n ? word + 1 : word);

@@ -10,10 +10,11 @@
 #include "../channel_binding.h"
 #include "answers.h"
 #include "client.h"
+#include "login.h"
 #include "markup.h"
 #include "ns.h"
-#include "plain.h"
 #include "presence.h"
+#include "sasl1.h"
 #include "scripted.h"
 #include "stream_features.h"
 #include "world.h"
@@ -28,8 +29,6 @@
 
 #define HOLD_US 500000
 
-#define SASL_FAILURES 5 /* RFC 6120 §6.4.5 */
-
 static const struct scan_limits limits = {
     .tag_bytes = ITEM_BYTES, .item_bytes = ITEM_BYTES, .depth = DEPTH};
 
@@ -41,17 +40,16 @@ struct server {
     struct reader_stream root;
     struct client client;
     struct scripted *scripted; /* owned: a captured server is played; else NULL */
+    struct login login;
     struct buf in; /* a token that came in pieces */
     struct buf out;
     struct buf text; /* the answer being written */
     struct buf held; /* answers that wait for the hold's end */
     int64_t now_us;
     int64_t hold_until_us;  /* -1: nothing is held */
-    unsigned failures;      /* SASL attempts that failed */
     bool tls;
     bool wants_tls;
     bool opened;     /* our header of the present stream is out */
-    bool challenged; /* PLAIN's message is to come in a <response/> */
     bool done;
     bool full;       /* because its output was */
 };
@@ -215,7 +213,7 @@ static void expect_stream(struct server *s)
     scan_init(&s->scan, &limits);
     reader_stream_free(&s->root);
     s->opened = false;
-    s->challenged = false;
+    login_reset(&s->login);
 }
 
 static struct stream_state state_of(const struct server *s)
@@ -283,85 +281,21 @@ static int take_starttls(struct server *s, const struct item *it)
     return emit_str(s, "<proceed xmlns=\"" NS_TLS "\"/>");
 }
 
-static int sasl_failure(struct server *s, const char *condition)
+static int take_sasl(struct server *s, const struct item *it)
 {
-    int err;
-
-    s->challenged = false;
-    if (++s->failures > SASL_FAILURES)
-        return stream_error(s, "policy-violation");
-    err = buf_printf(&s->text, "<failure xmlns=\"" NS_SASL "\"><%s/></failure>", condition);
-    return err ? err : emit(s);
-}
-
-static int sasl_success(struct server *s)
-{
-    int err = emit_str(s, "<success xmlns=\"" NS_SASL "\"/>");
-
-    expect_stream(s);
-    return err;
-}
-
-/* PLAIN's message; `=` stands for an empty one (RFC 6120 §6.4.2). */
-static int take_plain(struct server *s, const struct node *n)
-{
-    bool empty = strcmp(n->text, "=") == 0;
-    const char *failure = n->text_cut ? "malformed-request"
-                                      : plain_login(&s->client, n->text, empty ? 0 : n->text_len);
-
-    return failure ? sasl_failure(s, failure) : sasl_success(s);
-}
-
-static int take_anonymous(struct server *s, const struct node *n)
-{
-    char name[RANDOM_SIZE];
-    struct user *u;
-    int err;
-
-    if (strcmp(n->text, "=") != 0 && !plain_is_base64(n->text, n->text_len))
-        return sasl_failure(s, "incorrect-encoding");
-    err = client_random(name);
-    if (err)
-        return err;
-    u = world_make(s->client.world, name, s->client.domain);
-    if (!u)
-        return sasl_failure(s, "temporary-auth-failure");
-    u->temporary = true;
-    client_login(&s->client, u);
-    return sasl_success(s);
-}
-
-static int take_auth(struct server *s, const struct item *it)
-{
-    const char *mechanism = item_attr(it, 0, "mechanism");
-    const struct node *n = &it->node[0];
     struct stream_state state = state_of(s);
+    enum login_result result;
+    int err = sasl1_take(&s->login, &state, it, &s->text, &result);
 
-    s->challenged = false;
-    if (!mechanism || !stream_features_offers(s->client.world->profile, &state, mechanism))
-        return sasl_failure(s, "invalid-mechanism");
-    if (strcmp(mechanism, "ANONYMOUS") == 0)
-        return take_anonymous(s, n);
-    if (strcmp(mechanism, "PLAIN") != 0)
-        return sasl_failure(s, "invalid-mechanism");
-    if (n->text_len || n->text_cut)
-        return take_plain(s, n);
-    s->challenged = true;
-    return emit_str(s, "<challenge xmlns=\"" NS_SASL "\"/>");
-}
-
-static int take_response(struct server *s, const struct item *it)
-{
-    if (!s->challenged)
-        return sasl_failure(s, "malformed-request");
-    s->challenged = false;
-    return take_plain(s, &it->node[0]);
-}
-
-static int take_abort(struct server *s, const struct item *it)
-{
-    (void)it;
-    return sasl_failure(s, "aborted");
+    if (!err && s->login.failures > LOGIN_FAILURES) {
+        s->text.len = 0;
+        return stream_error(s, "policy-violation");
+    }
+    if (!err)
+        err = emit(s);
+    if (!err && result == LOGIN_DONE)
+        expect_stream(s);
+    return err;
 }
 
 /* ---- items ---- */
@@ -421,9 +355,9 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_CLIENT, "message", false, take_stanza},
         {NS_CLIENT, "presence", false, take_stanza},
         {NS_TLS, "starttls", false, take_starttls},
-        {NS_SASL, "auth", true, take_auth},
-        {NS_SASL, "response", true, take_response},
-        {NS_SASL, "abort", true, take_abort},
+        {NS_SASL, "auth", true, take_sasl},
+        {NS_SASL, "response", true, take_sasl},
+        {NS_SASL, "abort", true, take_sasl},
         /* clang-format on */
     };
     const struct item *it;
@@ -517,6 +451,9 @@ struct server *server_new(const struct server_options *o)
     buf_init(&s->text, s->out.max);
     buf_init(&s->held, HELD_BYTES);
     client_init(&s->client, o->world, s);
+    login_init(&s->login, &s->client);
+    s->login.binding = o->binding;
+    s->login.binding_arg = o->binding_arg;
     reader_stream_init(&s->root);
     expect_stream(s);
     if (o->world->script)
@@ -539,6 +476,7 @@ void server_free(struct server *s)
     if (s->own_reader)
         reader_free(s->reader);
     free((char *)s->options.stream_id);
+    login_reset(&s->login);
     client_free(&s->client);
     reader_stream_free(&s->root);
     buf_free(&s->in);

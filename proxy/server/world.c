@@ -4,6 +4,9 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
 #include "../../decoder/jid.h"
 
 #define SCRATCH_BYTES (512u << 10) /* an item, and what is put around it */
@@ -19,6 +22,10 @@ struct world *world_new(const struct profile *p)
 
     if (!w)
         return NULL;
+    if (RAND_bytes(w->secret, sizeof w->secret) != 1) {
+        free(w);
+        return NULL;
+    }
     w->profile = p;
     w->began_s = world_now_s(w);
     buf_init(&w->scratch, SCRATCH_BYTES);
@@ -38,6 +45,7 @@ void world_free(struct world *w)
         }
     }
     buf_free(&w->scratch);
+    OPENSSL_cleanse(w->secret, sizeof w->secret);
     free(w);
 }
 

@@ -18,6 +18,7 @@ struct world {
     struct user *bucket[WORLD_BUCKETS]; /* owned */
     unsigned users;
     bool closed;
+    unsigned char secret[32]; /* random: what accounts that are not there are asked with */
     int64_t began_s;     /* seconds since the epoch */
     int64_t fixed_s;     /* for tests: the wall clock's time, 0: as it is */
     struct buf scratch;  /* a stanza for somebody else being written; taken and given back at once */

@@ -7,6 +7,7 @@ mechanisms = SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-51
 features = starttls mechanisms channel-binding register rosterver pre-approval bind session sm csi compression
 ask-caps = yes
 conflict = replace
+failure-text = yes
 
 domain-info = <identity category="server" type="im" name="xmpptap"/>
 domain-info = <identity category="pubsub" type="pep"/>
