@@ -21,8 +21,8 @@ static void say(const char *fmt, const char *a, const char *b)
     buf_free(&line);
 }
 
-/* FILE#SESSION is parted, unless there is a file of that whole name. `*session` is NULL where none is
- * named. Returns the file, NULL where a session of the store is named. */
+/* FILE#SESSION is parted, unless there is a file of that whole name. `*session` is NULL where none
+ * is named. Returns the file, NULL where a session of the store is named. */
 static char *part(char *arg, const char **session)
 {
     struct stat st;
@@ -62,7 +62,8 @@ static struct store_session *find(const struct store *st, const char *id, const 
     if (n == 1)
         return s;
     say(n ? "more than one session begins with %s in %s; give more of its id"
-           : "no session %s in %s; `xmpptap list` shows which there are", id, where);
+          : "no session %s in %s; `xmpptap list` shows which there are",
+        id, where);
     return NULL;
 }
 
@@ -83,7 +84,9 @@ struct store_session *reading_one(struct store *st, const struct reading_options
     }
     s = &st->session[st->sessions - 1];
     if (st->sessions > 1)
-        say("%s holds several sessions, and this is the last; to have another: FILE#SESSION, its id "
-             "is in `xmpptap list %s`", file, file);
+        say("%s holds several sessions, and this is the last; to have another: FILE#SESSION, its "
+            "id "
+            "is in `xmpptap list %s`",
+            file, file);
     return s;
 }

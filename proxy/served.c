@@ -38,7 +38,8 @@ static int read_session(struct script *s, const struct capture_options *o)
     if (one)
         err = store_read(&st, &one, 1, script_event, s, &e);
     if (one && !err && !one->ended)
-        message(LEVEL_WARN, PAIRS("session", one->id), "this session was cut off: it is served as far "
+        message(LEVEL_WARN, PAIRS("session", one->id),
+                "this session was cut off: it is served as far "
                 "as it was recorded");
     if (err)
         message(LEVEL_ERROR, PAIRS("reason", error_name((enum error_code)err)), "%s",
@@ -54,12 +55,16 @@ static void tell(const struct script *s, const struct capture_options *o)
     bool scram = strncmp(p->mechanism, "SCRAM-", 6) == 0;
     const char *note = p->gap ? "; bytes of it were not recorded" : "";
 
-    message(LEVEL_INFO, PAIRS("session", p->session), "its server is played, for the client of %s that "
-            "logged in with %s%s", *p->names.bare ? p->names.bare : p->names.domain,
+    message(LEVEL_INFO, PAIRS("session", p->session),
+            "its server is played, for the client of %s that "
+            "logged in with %s%s",
+            *p->names.bare ? p->names.bare : p->names.domain,
             *p->mechanism ? p->mechanism : "jabber:iq:auth", note);
     if (scram && !o->serving.accounts)
-        message(LEVEL_INFO, PAIRS("session", p->session), "without passwords there is no %s: PLAIN is "
-                "offered, and any password is let in; give --accounts FILE to have it", p->mechanism);
+        message(LEVEL_INFO, PAIRS("session", p->session),
+                "without passwords there is no %s: PLAIN is "
+                "offered, and any password is let in; give --accounts FILE to have it",
+                p->mechanism);
 }
 
 int served_open(const struct command *c, struct capture_options *o, struct script **script)

@@ -7,7 +7,8 @@
 
 struct script;
 
-/* What --replay names, owned, with --speed in it. 0, or the exit status with all said that is wrong. */
+/* What --replay names, owned, with --speed in it. 0, or the exit status with all said that is
+ * wrong. */
 int served_open(const struct command *c, struct capture_options *o, struct script **script);
 
 #endif

@@ -9,6 +9,9 @@
 #define FNV_BASIS 0xcbf29ce484222325u
 #define FNV_PRIME 0x100000001b3u
 #define SM_PREFIX "urn:xmpp:sm:"
+#define HEADER                                                                                     \
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='" NS_STREAM           \
+    "' from='' id='' version='1.0'>"
 
 struct script *script_new(void)
 {
@@ -33,6 +36,8 @@ void script_free(struct script *s)
     plan_free(&s->plan);
     reader_free(s->reader);
     free(s->of);
+    for (int level = 0; level < SCRIPT_LEVELS; level++)
+        free(s->index[level].entry);
     free(s);
 }
 
@@ -57,11 +62,6 @@ static uint64_t mix(uint64_t hash, const char *s)
         hash = (hash ^ (unsigned char)*s) * FNV_PRIME;
     while (*s++);
     return hash;
-}
-
-uint64_t script_hash(const char *text)
-{
-    return mix(FNV_BASIS, text);
 }
 
 /* An element's name and node (XEP-0030, XEP-0050, XEP-0060). */
@@ -103,57 +103,79 @@ static uint64_t address_of(const struct tree *t, const struct names *whose)
     return hash;
 }
 
+static uint64_t join(uint64_t hash, uint64_t with)
+{
+    hash = (hash ^ with) * FNV_PRIME;
+    return (hash ^ hash >> 32) | 1; /* never 0 */
+}
+
 void script_key(const struct tree *t, const struct names *whose, struct script_key *k)
 {
     const char *type = tree_value(t, 0, "type");
     bool iq = tree_is(t, 0, NULL, "iq");
     uint32_t payload = first_element(t, 0);
+    uint64_t kind = mix(mix(mix(FNV_BASIS, t->node[0].ns), t->node[0].name), type ? type : "");
+    uint64_t whom = join(kind, address_of(t, whose)), what = join(whom, name_of(t, payload));
 
-    k->kind = mix(mix(mix(FNV_BASIS, t->node[0].ns), t->node[0].name), type ? type : "");
-    k->to = address_of(t, whose);
-    k->content = payload != TREE_NONE && iq ? t->node[payload].hash : t->node[0].hash;
-    k->payload = name_of(t, payload);
-    k->child = name_of(t, first_element(t, payload));
-    k->loose = !iq ? FNV_BASIS : type && strcmp(type, "set") == 0 ? k->payload : 0;
+    k->level[LEVEL_CONTENT] = join(whom, t->node[payload != TREE_NONE && iq ? payload : 0].hash);
+    k->level[LEVEL_CHILD] = join(what, name_of(t, first_element(t, payload)));
+    k->level[LEVEL_LOOSE] = !iq ? whom : type && strcmp(type, "set") == 0 ? what : 0;
+    k->level[LEVEL_ID] = 0;
 }
 
-static bool is_all(const struct script_key *a, const struct script_key *b)
+static int by_hash(const void *left, const void *right)
 {
-    return a->content == b->content;
+    const struct script_entry *a = left, *b = right;
+
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    return a->item < b->item ? -1 : a->item > b->item;
 }
 
-static bool is_child(const struct script_key *a, const struct script_key *b)
+/* The first entry of this hash; `entries` if there is none. */
+static size_t first_of(const struct script_index *x, uint64_t hash)
 {
-    return a->payload == b->payload && a->child == b->child;
-}
+    size_t low = 0, high = x->entries;
 
-static bool is_loose(const struct script_key *a, const struct script_key *b)
-{
-    return a->loose && a->loose == b->loose;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (x->entry[middle].hash < hash)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < x->entries && x->entry[low].hash == hash ? low : x->entries;
 }
 
 size_t script_find(const struct script *s, const struct script_key *k, const unsigned char *used)
 {
-    static bool (*const levels[])(const struct script_key *, const struct script_key *) = {
-        is_all, is_child, is_loose};
+    for (int level = LEVEL_CONTENT; level <= LEVEL_LOOSE; level++) {
+        const struct script_index *x = &s->index[level];
+        uint64_t hash = k->level[level];
+        size_t i = hash ? first_of(x, hash) : x->entries, last = PLAN_NONE;
 
-    for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
-        size_t last = PLAN_NONE;
-
-        for (size_t i = s->begin; i < s->plan.items; i++) {
-            const struct script_key *had = &s->of[i].key;
-
-            if (s->of[i].role != SCRIPT_CLIENT || had->kind != k->kind || had->to != k->to ||
-                !levels[level](had, k))
-                continue;
-            if (!used[i])
-                return i;
-            last = i;
+        for (; i < x->entries && x->entry[i].hash == hash; i++) {
+            last = x->entry[i].item;
+            if (!used[last])
+                return last;
         }
         if (last != PLAN_NONE)
             return last;
     }
     return PLAN_NONE;
+}
+
+size_t script_request(const struct script *s, const char *id, size_t before)
+{
+    const struct script_index *x = &s->index[LEVEL_ID];
+    uint64_t hash = join(FNV_BASIS, mix(FNV_BASIS, id));
+    size_t found = PLAN_NONE;
+
+    for (size_t i = first_of(x, hash); i < x->entries && x->entry[i].hash == hash; i++)
+        if (x->entry[i].item < before)
+            found = x->entry[i].item;
+    return found;
 }
 
 /* ---- making it ---- */
@@ -174,28 +196,40 @@ static enum script_role role_of(const struct plan_item *x, const struct tree *t)
     if (tree_is(t, 0, NS_COMPRESS, NULL) || (x->kind == PLAN_ANSWER && !answer))
         return SCRIPT_NOTHING;
     if (x->sm)
-        return is_sm(t, "r")                   ? SCRIPT_SM_PUSH
-               : !answer                       ? SCRIPT_NOTHING
-               : is_sm(t, "a")                 ? SCRIPT_SM_ACK
-               : is_sm(t, "enabled")           ? SCRIPT_ENABLED
-               : is_sm(t, "failed")            ? SCRIPT_ANSWER
-                                               : SCRIPT_NOTHING;
+        return is_sm(t, "r")         ? SCRIPT_SM_PUSH
+               : !answer             ? SCRIPT_NOTHING
+               : is_sm(t, "a")       ? SCRIPT_SM_ACK
+               : is_sm(t, "enabled") ? SCRIPT_ENABLED
+               : is_sm(t, "failed")  ? SCRIPT_ANSWER
+                                     : SCRIPT_NOTHING;
     if (tree_is(t, 0, NS_STREAM, "error"))
         return SCRIPT_ERROR;
     return answer ? SCRIPT_ANSWER : SCRIPT_PUSH;
 }
 
-/* An acknowledgement, an answer, a client that is put aside (XEP-0352). */
+/* What a live client may have no reason to say: acknowledgements and resumption, answers, that it
+ * is put aside (XEP-0352), compression. */
 static bool is_reaction(const struct plan *p, size_t i, const struct tree *t)
 {
-    return p->item[i].kind == PLAN_ANSWER || is_sm(t, "r") || is_sm(t, "a") ||
-           tree_is(t, 0, NS_CSI, NULL);
+    return p->item[i].kind == PLAN_ANSWER || (p->item[i].sm && !is_sm(t, "enable")) ||
+           tree_is(t, 0, NS_CSI, NULL) || tree_is(t, 0, NS_COMPRESS, NULL);
+}
+
+static void add_entries(struct script *s, size_t i, const struct script_key *k)
+{
+    for (int level = 0; level < SCRIPT_LEVELS; level++) {
+        struct script_index *x = &s->index[level];
+
+        if (k->level[level])
+            x->entry[x->entries++] = (struct script_entry){k->level[level], i};
+    }
 }
 
 static int read_one(struct script *s, size_t i, struct tree *t)
 {
     const struct plan_item *x = &s->plan.item[i];
     const struct buf *root = &s->plan.stream[x->dir].root;
+    struct script_key key = {0};
     const char *id;
     int err;
 
@@ -207,8 +241,11 @@ static int read_one(struct script *s, size_t i, struct tree *t)
     even_tree(t, &s->plan.names);
     id = tree_value(t, 0, "id");
     s->of[i].role = role_of(x, t);
-    s->of[i].id = script_hash(id ? id : "");
-    script_key(t, &s->plan.names, &s->of[i].key);
+    if (s->of[i].role == SCRIPT_CLIENT)
+        script_key(t, &s->plan.names, &key);
+    else if (s->of[i].role == SCRIPT_PUSH && x->kind == PLAN_REQUEST)
+        key.level[LEVEL_ID] = join(FNV_BASIS, mix(FNV_BASIS, id ? id : ""));
+    add_entries(s, i, &key);
     return 0;
 }
 
@@ -216,22 +253,31 @@ static int no_login(const struct script *s, struct error *e)
 {
     const struct plan *p = &s->plan;
 
-    return error_set(e, ERR_FORMAT, "session %.40s cannot be served: its client never logged in%s%s; "
+    return error_set(e, ERR_FORMAT,
+                     "session %.40s cannot be served: its client never logged in%s%s; "
                      "give one whose login went well, `xmpptap list` shows which did",
                      p->session, *p->failure ? ", the server refused it with " : "", p->failure);
 }
 
-int script_ready(struct script *s, struct error *e)
+static bool allocate(struct script *s)
+{
+    bool good;
+
+    s->of = calloc(s->plan.items + 1, sizeof *s->of);
+    good = s->of;
+    for (int level = 0; level < SCRIPT_LEVELS; level++) {
+        s->index[level].entry = calloc(s->plan.items + 1, sizeof *s->index[level].entry);
+        good &= s->index[level].entry != NULL;
+    }
+    return good;
+}
+
+static int read_items(struct script *s)
 {
     size_t after = s->begin, needs = s->begin;
     struct tree t;
     int err = 0;
 
-    if (!s->plan.logged_in)
-        return no_login(s, e);
-    s->of = calloc(s->plan.items + 1, sizeof *s->of);
-    if (!s->of)
-        return error_set(e, ERR_NOMEM, "no memory to start");
     tree_init(&t);
     for (size_t i = s->begin; i < s->plan.items && !err; i++) {
         err = read_one(s, i, &t);
@@ -243,6 +289,22 @@ int script_ready(struct script *s, struct error *e)
             needs = i + 1;
     }
     tree_free(&t);
+    for (int level = 0; level < SCRIPT_LEVELS; level++)
+        qsort(s->index[level].entry, s->index[level].entries, sizeof *s->index[level].entry,
+              by_hash);
+    return err;
+}
+
+int script_ready(struct script *s, struct error *e)
+{
+    int err = 0;
+
+    if (!s->plan.logged_in)
+        return no_login(s, e);
+    if (!s->plan.header.len) /* its bytes were not kept */
+        err = buf_str(&s->plan.header, HEADER);
+    if (!err)
+        err = allocate(s) ? read_items(s) : ERR_NOMEM;
     if (!err)
         err = script_read_features(s);
     reader_free(s->reader);

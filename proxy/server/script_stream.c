@@ -1,4 +1,5 @@
-/* script_stream.c: the captured server's stream header and features, for a live stream (script.h). */
+/* script_stream.c: the captured server's stream header and features, for a live stream (script.h).
+ */
 #include "script.h"
 
 #include <stdio.h>
@@ -179,7 +180,9 @@ int script_read_features(struct script *s)
 static const struct script_features *features_of(const struct script *s,
                                                  const struct stream_state *state)
 {
-    enum plan_stage stage = state->authenticated ? STAGE_BOUND : state->tls ? STAGE_LOGIN : STAGE_OPEN;
+    enum plan_stage stage = state->authenticated ? STAGE_BOUND
+                            : state->tls         ? STAGE_LOGIN
+                                                 : STAGE_OPEN;
 
     if (stage != STAGE_BOUND && !s->plan.features[stage].len)
         stage = stage == STAGE_LOGIN ? STAGE_OPEN : STAGE_LOGIN;

@@ -29,7 +29,7 @@ struct scripted {
     unsigned waits;
     bool bound, closed, over;
     bool sm;
-    uint32_t sm_in;      /* stanzas since stream management is on (XEP-0198 §4) */
+    uint32_t sm_in; /* stanzas since stream management is on (XEP-0198 §4) */
     unsigned notes;
 };
 
@@ -129,7 +129,8 @@ static int add_waiting(struct scripted *x, size_t request, const char *id, int64
     if (x->waits == SCRIPTED_WAIT)
         return ERR_CAP;
     w = &x->wait[x->waits];
-    *w = (struct waiting){.item = answer, .due_us = now_us + wait_us,
+    *w = (struct waiting){.item = answer,
+                          .due_us = now_us + wait_us,
                           .until_us = now_us + wait_us + SCRIPT_HOLD_US,
                           .id = id ? strdup(id) : NULL};
     if (id && !w->id)
@@ -172,7 +173,7 @@ static size_t next_push(struct scripted *x)
     while (x->push < s->plan.items && is_reached(x, s->of[x->push].needs) && !is_push(x, x->push))
         x->push++;
     return x->bound && x->push < s->plan.items && is_reached(x, s->of[x->push].needs) ? x->push
-                                                                                     : PLAN_NONE;
+                                                                                      : PLAN_NONE;
 }
 
 /* When it is due: as long behind the client's item as it was. For a reaction that does not come it
@@ -271,13 +272,9 @@ static int read_item(const struct scripted *x, const struct item *it, const stru
 /* What the client answers to a request of the captured server's, which has kept its id. */
 static size_t find_answer(const struct scripted *x, const char *id)
 {
-    const struct script *s = x->o.script;
-    uint64_t hash = script_hash(id);
+    size_t request = script_request(x->o.script, id, x->push);
 
-    for (size_t i = s->begin; i < x->push; i++)
-        if (s->of[i].role == SCRIPT_PUSH && s->of[i].id == hash && s->plan.item[i].kind == PLAN_REQUEST)
-            return s->plan.item[i].answer;
-    return PLAN_NONE;
+    return request == PLAN_NONE ? PLAN_NONE : x->o.script->plan.item[request].answer;
 }
 
 static bool is_answer(const struct item *it)
@@ -406,7 +403,8 @@ static int answer_sm(struct scripted *x, const struct item *it, struct buf *text
     if (!resume && strcmp(name, "enable") != 0)
         return 0;
     note(x, it, "failed");
-    return buf_printf(text, "<failed xmlns='%s'><%s xmlns='" NS_STANZAS "'/></failed>", ns, condition);
+    return buf_printf(text, "<failed xmlns='%s'><%s xmlns='" NS_STANZAS "'/></failed>", ns,
+                      condition);
 }
 
 int scripted_element(struct scripted *x, const struct item *it, const struct buf *root,

@@ -1,9 +1,10 @@
 /* scripted.h: one connection to which a captured server is played (script.h).
  *
- * Sans-I/O, its server's. The client's items go in; what is due comes out of scripted_play(), in the
- * captured order where several things are due. An answer waits until the client has said what
+ * Sans-I/O, its server's. The client's items go in; what is due comes out of scripted_play(), in
+ * the captured order where several things are due. An answer waits until the client has said what
  * its like had said before that answer came, for a second at most, so that what went out together
- * is recorded together again. Errors: ERR_NOMEM, ERR_CAP.
+ * is recorded together again. Nine bytes an item of the capture, and what waits. Errors: ERR_NOMEM,
+ * ERR_CAP.
  */
 #ifndef XMPPTAP_SERVER_SCRIPTED_H
 #define XMPPTAP_SERVER_SCRIPTED_H
@@ -34,8 +35,8 @@ void scripted_known(struct scripted *x);
 /* A stanza of a client that is bound. What the capture has no answer for is answered in q->text. */
 int scripted_stanza(struct scripted *x, struct ask *q, int64_t now_us) MUST_CHECK;
 
-/* The request that has bound it, whose answer of ours is in q->text: it goes where there is a captured
- * one. */
+/* The request that has bound it, whose answer of ours is in q->text: it goes where there is a
+ * captured one. */
 int scripted_bound(struct scripted *x, struct ask *q, int64_t now_us) MUST_CHECK;
 
 /* Is it an element behind the login that is ours: no stanza, nothing of TLS or SASL? Then, what is

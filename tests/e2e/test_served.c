@@ -1,5 +1,5 @@
-/* `xmpptap serve --replay`, from outside: what `demo` captured is played to a client of another name, and
- * both sessions are labelled the same; what is wrong with a capture is said. */
+/* `xmpptap serve --replay`, from outside: what `demo` captured is played to a client of another
+ * name, and both sessions are labelled the same; what is wrong with a capture is said. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -33,14 +33,20 @@ static const struct {
     {"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGp1bGlldABzM2NyM3Q=</auth>",
      "<success", false},
     {HEADER, "</stream:features>", false},
-    {"<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind>"
-     "</iq>", "<jid>juliet@" LIVE "/r</jid></bind></iq>", false},
-    {"<iq type='set' id='2'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>", "/>", false},
+    {"<iq type='set' id='1'><bind "
+     "xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind>"
+     "</iq>",
+     "<jid>juliet@" LIVE "/r</jid></bind></iq>", false},
+    {"<iq type='set' id='2'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>", "/>",
+     false},
     {QUERY("3", "", "jabber:iq:roster", ""), "</iq>", false},
-    {"<presence><priority>50</priority></presence>" QUERY("4", "", "jabber:iq:privacy", "")
-     QUERY("5", "", "jabber:iq:private", "<storage xmlns='storage:bookmarks'/>")
-     "<iq type='get' id='6' to='juliet@" LIVE "'><vCard xmlns='vcard-temp'/></iq>"
-     QUERY("7", " to='" LIVE "'", "http://jabber.org/protocol/disco#info", ""), "</iq>", false},
+    {"<presence><priority>50</priority></presence>" QUERY("4", "", "jabber:iq:privacy", "") QUERY(
+         "5", "", "jabber:iq:private",
+         "<storage xmlns='storage:bookmarks'/>") "<iq type='get' id='6' to='juliet@" LIVE
+                                                 "'><vCard xmlns='vcard-temp'/></iq>" QUERY(
+                                                     "7", " to='" LIVE "'",
+                                                     "http://jabber.org/protocol/disco#info", ""),
+     "</iq>", false},
     {QUERY("8", "", "jabber:iq:privacy", "<list name='blocked'/>"), "from=\"" LIVE "\"", false},
     {"<presence type='unavailable'/>", NULL, false},
 };
@@ -89,8 +95,10 @@ static void labels(struct box *b, const char *dir, struct bytes *out)
 
 static struct run *serve(struct box *b, const char *dir, const char *session)
 {
-    struct run *r = run_start(b, (const char *const[]){NULL, "serve", "-l", "127.0.0.1:0", "-d", dir,
-                                                       "--ca-dir", b->ca, "--replay", session, NULL}, -1);
+    struct run *r = run_start(b,
+                              (const char *const[]){NULL, "serve", "-l", "127.0.0.1:0", "-d", dir,
+                                                    "--ca-dir", b->ca, "--replay", session, NULL},
+                              -1);
 
     run_listening(r);
     return r;
@@ -99,7 +107,8 @@ static struct run *serve(struct box *b, const char *dir, const char *session)
 static void test_capture_is_served(void **state)
 {
     struct box *b = *state;
-    const char *first = box_text(b, "%s/first", b->root), *second = box_text(b, "%s/second", b->root);
+    const char *first = box_text(b, "%s/first", b->root),
+               *second = box_text(b, "%s/second", b->root);
     struct bytes before = {0}, after = {0};
     struct run *r;
 
@@ -145,8 +154,8 @@ static void test_part_of_a_capture(void **state)
             run_stop(s);
             continue;
         }
-        s = run_program(b, "serve", "-l", "127.0.0.1:0", "--ca-dir", b->ca, "--no-archive", "--replay",
-                        file, NULL);
+        s = run_program(b, "serve", "-l", "127.0.0.1:0", "--ca-dir", b->ca, "--no-archive",
+                        "--replay", file, NULL);
         assert_int_equal(s->status, 1);
         assert_true(bytes_has(&s->err.text, "its client never logged in"));
     }

@@ -1,5 +1,5 @@
-/* A captured server, played by the embedded one to a live client: what is answered to what, when, and
- * with whose names. */
+/* A captured server, played by the embedded one to a live client: what is answered to what, when,
+ * and with whose names. */
 #include "server_tests.h"
 
 #include "../../proxy/server/script.h"
@@ -8,12 +8,13 @@
 #define NS_S "urn:ietf:params:xml:ns:xmpp-sasl"
 #define CAPTURED_HEADER                                                                            \
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:db='jabber:server:dialback' " \
-    "xmlns:stream='http://etherx.jabber.org/streams' id=\"cap\" from='old.example' to='alice@old.example' " \
+    "xmlns:stream='http://etherx.jabber.org/streams' id=\"cap\" from='old.example' "               \
+    "to='alice@old.example' "                                                                      \
     "xml:lang='de' version='1.0'>"
-#define MECHS(m) "<mechanisms xmlns='" NS_S "'>" m "</mechanisms>"
-#define MECH(m)  "<mechanism>" m "</mechanism>"
+#define MECHS(m)    "<mechanisms xmlns='" NS_S "'>" m "</mechanisms>"
+#define MECH(m)     "<mechanism>" m "</mechanism>"
 #define PLAIN_ALONE "<mechanisms xmlns=\"" NS_S "\"><mechanism>PLAIN</mechanism></mechanisms>"
-#define STARTTLS "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
+#define STARTTLS    "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
 #define BOUND_FEATURES                                                                             \
     "<stream:features><bind xmlns='" NS_B "'/><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
 #define MY "ann@new.example/here"
@@ -30,27 +31,28 @@
     "s0 <stream:features>" STARTTLS "</stream:features>\n"                                         \
     "t\n"
 #define LOGIN(m, used)                                                                             \
-    "s0 <stream:features>" MECHS(m)                                                                \
-    "<authentication xmlns='urn:xmpp:sasl:2'/><compression "                                       \
-    "xmlns='http://jabber.org/features/compress'><method>zlib</method></compression>"              \
-    "<x xmlns='urn:other'>1</x></stream:features>\n"                                               \
-    "c0=" used " <auth xmlns='" NS_S "'>[redacted]</auth>\n"                                       \
-    "s0 <success xmlns='" NS_S "'/>\n"                                                             \
-    "s0 " CAPTURED_HEADER "\n"                                                                     \
-    "s0 " BOUND_FEATURES "\n"
+    "s0 <stream:features>" MECHS(                                                                  \
+        m) "<authentication xmlns='urn:xmpp:sasl:2'/><compression "                                \
+           "xmlns='http://jabber.org/features/compress'><method>zlib</method></compression>"       \
+           "<x xmlns='urn:other'>1</x></stream:features>\n"                                        \
+           "c0=" used " <auth xmlns='" NS_S "'>[redacted]</auth>\n"                                \
+           "s0 <success xmlns='" NS_S "'/>\n"                                                      \
+           "s0 " CAPTURED_HEADER "\n"                                                              \
+           "s0 " BOUND_FEATURES "\n"
 #define BINDS                                                                                      \
     "c0 <iq type='set' id='b'><bind xmlns='" NS_B "'/></iq>\n"                                     \
-    "s10 <iq id='b' type='result'><bind xmlns='" NS_B "'><jid>alice@old.example/r</jid></bind></iq>\n"
+    "s10 <iq id='b' type='result'><bind xmlns='" NS_B                                              \
+    "'><jid>alice@old.example/r</jid></bind></iq>\n"
 #define LOGGED_IN LOGIN_TLS LOGIN(MECH("PLAIN"), "PLAIN") BINDS
-#define FIRST 12
+#define FIRST     12
 
 #define ASK(id, rest) "<iq type='get' id='" id "' " rest "</iq>"
 #define SET(id, rest) "<iq type='set' id='" id "' " rest "</iq>"
 #define PING          "><ping xmlns='urn:xmpp:ping'/>"
 #define ROSTER        "><query xmlns='jabber:iq:roster'/>"
 #define UNAVAILABLE(id, payload)                                                                   \
-    "<iq type=\"error\" id=\"" id "\" to=\"" MY "\">" payload                                      \
-    STANZA_ERROR("cancel", "service-unavailable")
+    "<iq type=\"error\" id=\"" id "\" to=\"" MY                                                    \
+    "\">" payload STANZA_ERROR("cancel", "service-unavailable")
 
 /* What was captured behind the bind, an item a line: `c` or `s`, what it answers, `+` how many
  * milliseconds after the one before it. Live: `>` what the client says, `<` what comes, `+` time
@@ -112,6 +114,10 @@ static const struct row {
     {"an error is answered as it was",
      "c0 " ASK("1", PING) "\ns12 <iq type='error' id='1'><error type='cancel'/></iq>\n",
      "> " ASK("7", PING) "\n< <iq type='error' id='7'><error type='cancel'/></iq>\n", 0},
+    {"what the capture had masked is asked all the same",
+     "c0 " SET("1", "><q xmlns='d'><a>[redacted]</a></q>") "\ns12 <iq type='result' id='1' n='masked'/>\n"
+     "c0 " SET("2", "><q xmlns='d'><b/></q>") "\ns14 <iq type='result' id='2' n='b'/>\n",
+     "> " SET("1", "><q xmlns='d'><a>secret</a></q>") "\n< <iq type='result' id='1' n='masked'/>\n", 0},
     {"what was masked stays so",
      "c0 " ASK("1", PING) "\ns12 <iq type='result' id='1'><p>[redacted]</p></iq>\n",
      "> " ASK("1", PING) "\n< <iq type='result' id='1'><p>[redacted]</p></iq>\n", 0},
@@ -214,8 +220,11 @@ static void add_line(struct taping *t, char *line)
         return;
     }
     if (*line == 'x') {
-        add(t, (struct event){.kind = EVENT_STREAM, .closing = true, .dir = DIR_C2S,
-                              .data = "</stream:stream>", .len = 16});
+        add(t, (struct event){.kind = EVENT_STREAM,
+                              .closing = true,
+                              .dir = DIR_C2S,
+                              .data = "</stream:stream>",
+                              .len = 16});
         return;
     }
     *xml++ = '\0';
@@ -241,8 +250,8 @@ static struct taping *tape(const char *login, const char *rest)
     t->s = script_new();
     assert_non_null(t->s);
     snprintf(t->text, sizeof t->text, "%s%s", login, rest);
-    add(t, (struct event){.kind = EVENT_SESSION, .u.session_facts = {.secrets = "redact",
-                                                                     .upstream = ""}});
+    add(t, (struct event){.kind = EVENT_SESSION,
+                          .u.session_facts = {.secrets = "redact", .upstream = ""}});
     while ((line = strsep(&at, "\n")))
         if (*line)
             add_line(t, line);
@@ -282,8 +291,8 @@ static void on_unanswered(void *arg, const char *asked, const char *given)
 static void open_live(struct live *l, struct script *s, bool accounts)
 {
     struct world *w = new_world("documented");
-    struct server_options o = {.world = w, .stream_id = STREAM_ID, .unanswered = on_unanswered,
-                               .unanswered_arg = l};
+    struct server_options o = {
+        .world = w, .stream_id = STREAM_ID, .unanswered = on_unanswered, .unanswered_arg = l};
     struct error e;
 
     assert_int_equal(script_profile(s, (struct profile *)w->profile, !accounts, &e), 0);
@@ -357,16 +366,16 @@ static void streams_are_the_captured_ones(void **state)
     open_live(&l, script_of(LOGGED_IN, ""), false);
     feed(&l.link, OPEN_NEW);
     expect(&l.link, HEADER_LIVE " xml:lang='de' version='1.0'><stream:features>" STARTTLS
-                    "</stream:features>");
+                                "</stream:features>");
     feed(&l.link, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     expect(&l.link, "<proceed xmlns=\"urn:ietf:params:xml:ns:xmpp-tls\"/>");
     server_tls(l.link.s);
     feed(&l.link, OPEN_NEW);
     expect(&l.link, HEADER_LIVE " xml:lang='de' version='1.0'><stream:features>" PLAIN_ALONE
-                    "<x xmlns='urn:other'>1</x></stream:features>");
+                                "<x xmlns='urn:other'>1</x></stream:features>");
     feed(&l.link, AUTH_PLAIN OPEN_NEW);
-    expect(&l.link, SUCCESS HEADER_LIVE " to='ann@new.example' xml:lang='de' version='1.0'>"
-                    BOUND_FEATURES);
+    expect(&l.link,
+           SUCCESS HEADER_LIVE " to='ann@new.example' xml:lang='de' version='1.0'>" BOUND_FEATURES);
     close_live(&l);
 }
 
@@ -389,7 +398,9 @@ static const struct {
 } feature_rows[] = {
     {"the client's mechanism first; what we cannot do, and what binds a channel, not at all",
      LOGIN_TLS LOGIN(MECH("PLAIN") MECH("SCRAM-SHA-256-PLUS") MECH("SCRAM-SHA-256") MECH("GSSAPI")
-                     MECH("SCRAM-SHA-1"), "SCRAM-SHA-1") BINDS, true, true,
+                         MECH("SCRAM-SHA-1"),
+                     "SCRAM-SHA-1") BINDS,
+     true, true,
      "<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism>"
      "<mechanism>SCRAM-SHA-256</mechanism></mechanisms>"},
     {"without passwords there is no SCRAM",
@@ -402,7 +413,8 @@ static const struct {
      "<stream:features>" PLAIN_ALONE "<x xmlns='urn:other'>1</x></stream:features>"},
     {"it can be had all the same where TLS came first in the capture",
      "t\n" LOGIN(MECH("PLAIN"), "PLAIN") BINDS, false, false,
-     "<x xmlns='urn:other'>1</x><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>"},
+     "<x xmlns='urn:other'>1</x><starttls "
+     "xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>"},
 };
 
 static void features_are_what_can_be_played(void **state)
@@ -449,7 +461,8 @@ static void sessions_that_cannot_be_played_are_refused(void **state)
 {
     static const char *const logins[] = {
         "",
-        "c0 <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>\n",
+        "c0 <stream:stream xmlns='jabber:client' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>\n",
         LOGIN_TLS "s0 <failure xmlns='" NS_S "'><not-authorized/></failure>\n",
     };
 
@@ -459,7 +472,8 @@ static void sessions_that_cannot_be_played_are_refused(void **state)
         struct error e = {0};
 
         assert_int_equal(script_ready(t->s, &e), ERR_FORMAT);
-        assert_non_null(strstr(e.detail, "session cap-1 cannot be served: its client never logged in"));
+        assert_non_null(
+            strstr(e.detail, "session cap-1 cannot be served: its client never logged in"));
         script_free(t->s);
         free(t);
     }
@@ -478,7 +492,8 @@ static void much_goes_out_as_it_is_fetched(void **state)
     buf_init(&pushes, 1u << 20);
     assert_int_equal(buf_str(&pushes, "c0 <presence/>\n"), 0);
     for (int i = 0; i < 9000; i++)
-        assert_int_equal(buf_printf(&pushes, "s0 <message id='%04d'><body>%064d</body></message>\n", i, i), 0);
+        assert_int_equal(
+            buf_printf(&pushes, "s0 <message id='%04d'><body>%064d</body></message>\n", i, i), 0);
     assert_int_equal(buf_add(&pushes, "", 1), 0);
     open_live(&l, script_of(LOGGED_IN, pushes.p), false);
     log_in(&l);
@@ -487,7 +502,8 @@ static void much_goes_out_as_it_is_fetched(void **state)
         const char *p = server_output(l.link.s, &now);
 
         assert_true(now <= (256u << 10) + 200);
-        assert_int_equal(server_due_us(l.link.s), now >= (256u << 10) ? -1 : server_due_us(l.link.s));
+        assert_int_equal(server_due_us(l.link.s),
+                         now >= (256u << 10) ? -1 : server_due_us(l.link.s));
         assert_int_equal(buf_add(&l.link.got, p, now), 0);
         server_sent(l.link.s, now);
     }
@@ -504,8 +520,10 @@ static void many_wait_and_none_is_lost(void **state)
     int64_t n = 0;
 
     (void)state;
-    open_live(&l, script_of(LOGGED_IN, "c0 " ASK("1", PING) "\nc0 <presence/>\n"
-                                       "s12 <iq type='result' id='1'/>\n"), false);
+    open_live(&l,
+              script_of(LOGGED_IN, "c0 " ASK("1", PING) "\nc0 <presence/>\n"
+                                                        "s12 <iq type='result' id='1'/>\n"),
+              false);
     log_in(&l);
     for (int i = 0; i < 1000; i++)
         feed(&l.link, ASK("x", PING));
