@@ -230,8 +230,10 @@ static void learn(struct story *s, const struct event *ev)
     if (!apply(s, ev))
         return;
     refused(s);
-    if (!over && story_get(s, "bound"))
+    if (!over && story_get(s, "bound")) {
         s->login_us = ev->time_us;
+        s->login_n = ev->n;
+    }
 }
 
 static void wire(struct story *s, const struct event *ev)
@@ -304,9 +306,9 @@ static void violation(struct story *s, const struct event *ev)
 }
 
 /* The proxy logs in for the client (--channel-binding bridge): what it sent to either side. */
-static void bridged(struct story *s, const struct event *ev)
+static void bridged(struct story *s, const struct event *ev, const char *words)
 {
-    const char *words = ev->u.edit.reason, *mechanism, *mine, *colon;
+    const char *mechanism, *mine, *colon;
     char both[STORY_VALUE_MAX];
 
     if (strncmp(words, BRIDGE, strlen(BRIDGE)) != 0 || s->login_us)
@@ -330,10 +332,35 @@ static void bridged(struct story *s, const struct event *ev)
     }
 }
 
+/* What --fault did, each once. What made the login and did not come through made none. Returns the
+ * words behind it: why it was edited besides. */
+static const char *faulted(struct story *s, const struct event *ev)
+{
+    const char *words = ev->u.edit.reason + strlen(EVENT_EDIT_FAULT), *before = story_get(s, "fault");
+    size_t n = strcspn(words, ";");
+    char all[STORY_VALUE_MAX];
+
+    if (!before || !memmem(before, strlen(before), words, n)) {
+        snprintf(all, sizeof all, "%s%s%.*s", before ? before : "", before ? ", --fault " : "", (int)n,
+                 words);
+        story_set(s, "fault", all);
+    }
+    if (s->login_n && ev->u.edit.of == s->login_n && !memmem(words, n, "=delay:", 7)) {
+        forget(s, "bound");
+        s->login_us = 0;
+        s->login_n = 0;
+    }
+    return words + n + strspn(words + n, "; ");
+}
+
 /* That a stream's features were edited is worth knowing, that white space was is not. */
 static void edited(struct story *s, const struct event *ev)
 {
-    bridged(s, ev);
+    const char *words = ev->u.edit.reason;
+
+    if (strncmp(words, EVENT_EDIT_FAULT, strlen(EVENT_EDIT_FAULT)) == 0)
+        words = faulted(s, ev);
+    bridged(s, ev, words);
     if (ev->u.edit.of && ev->u.edit.of == s->last_n && label_matches("features.*", s->last)) {
         story_set(s, "edit", ev->u.edit.reason);
         if (strstr(ev->u.edit.reason, UNBOUND))
@@ -415,7 +442,7 @@ static const char *const own_keys[] = {
     "tls.server.version", "tls.server.verify", "certificate.client", "certificate.client.asked",
     "certificate.shown", "certificate.asked", "violation", "violation.text", "violation.side",
     "violation.detail", "edit", "edit.binding", "refused.y", "bridge", "bridge.account",
-    "bridge.refused", "bridge.why", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
+    "bridge.refused", "bridge.why", "fault", "gap", "upstream", "iq.refused", "iq.granted", "iq.condition",
     "left", "end", "end.text", "end.by", "end.phase", "end.detail", "account", "slowest",
     "unanswered", "quiet", "login.time", "last", "last.words",
     "last.by",

@@ -23,6 +23,7 @@ struct story {
     struct story_value *values; /* owned */
     unsigned n, cap;
     int64_t begin_us, login_us, last_us;
+    uint64_t login_n;           /* the event that made it a login; 0: none did */
     enum dir last_dir;
     char last[STORY_LABEL_MAX]; /* label of the last wire item that is no end or error of a stream, or "" */
     uint64_t last_n;            /* its number */

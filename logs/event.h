@@ -82,6 +82,8 @@ struct event_tls {
                           * "expired", "wrong-name" ...: certs/verify.h; "" if ok or unknown */
 };
 
+#define EVENT_EDIT_FAULT "fault: " /* begins the reason of what --fault asked for (proxy/fault.h) */
+
 struct event_edit {
     uint64_t of;         /* the `n` of the item it replaces; 0: it replaces none (inserted) */
     const char *sent;    /* bytes sent instead; an empty run: the item was dropped */

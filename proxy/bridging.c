@@ -111,7 +111,7 @@ static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char
     struct session *s = arg;
 
     if (!s->closing) /* the bytes before may have ended it */
-        session_edit(s, dir, p, n, sent, sent_len, reason);
+        s->gate.user->edit(s, dir, p, n, sent, sent_len, reason);
 }
 
 static void on_forward(void *arg, enum dir dir, const char *p, size_t n)
@@ -119,7 +119,7 @@ static void on_forward(void *arg, enum dir dir, const char *p, size_t n)
     struct session *s = arg;
 
     if (!s->closing)
-        session_forward(s, dir, p, n);
+        s->gate.user->forward(s, dir, p, n);
 }
 
 static bool on_secure(void *arg, enum side side)

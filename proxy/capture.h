@@ -20,6 +20,7 @@ struct capture_options {
     struct proxy_options proxy;
     struct serving_options serving;
     const char *balancers[OPTION_STRINGS_MAX]; /* CIDRs, NULL-ended */
+    const char *fault[OPTION_STRINGS_MAX]; /* PHASE=ACTION, NULL-ended */
     const char *archive_dir; /* NULL: the default */
     const char *ca_dir;      /* NULL: the default */
     const char *only[OPTION_STRINGS_MAX]; /* whose sessions are recorded; none: all */

@@ -5,6 +5,7 @@
 #include "bridge_options.h"
 #include "capture.h"
 #include "entry.h"
+#include "fault.h"
 #include "../logs/message.h"
 #include "../logs/only.h"
 #include "listen.h"
@@ -54,6 +55,9 @@ static const struct option_row rows[] = {
      "every TLS handshake in full, with certificates, on both sides"},
     {0, "keylog", "FILE", OPTION_STRING, AT(proxy.keylog),
      "append TLS secrets of both sides, for Wireshark"},
+    {0, "fault", "PHASE=ACTION", OPTION_STRINGS, AT(fault),
+     "do that to what is labelled PHASE: delay:MS, drop, close, reset, error:CONDITION, malformed or "
+     "silent; @N behind it: only the Nth of a session; repeatable"},
     {0, "only", "JID|DOMAIN|ADDR", OPTION_STRINGS, AT(only),
      "record only sessions of that account, domain or client's address; repeatable"},
     {0, "labels", "documented|zh|en", OPTION_CHOICE, AT(labels),
@@ -150,6 +154,19 @@ static int parse_balancers(const struct command *c, struct capture_options *o)
     return 0;
 }
 
+static int parse_faults(const struct command *c, struct capture_options *o)
+{
+    static struct fault fault[OPTION_STRINGS_MAX];
+    struct error e;
+
+    _Static_assert(OPTION_STRINGS_MAX <= FAULTS_MAX, "as many as can be given");
+    for (int i = 0; o->fault[i]; i++, o->proxy.faults++)
+        if (fault_parse(o->fault[i], &fault[i], &e))
+            return usage_error(c, "%s", e.detail);
+    o->proxy.fault = fault;
+    return 0;
+}
+
 static int check_only(const struct command *c, const struct capture_options *o)
 {
     struct error e;
@@ -199,6 +216,8 @@ static int run(int argc, char **argv, const struct command *c)
     status = check_keys(c, &o.proxy);
     if (!status)
         status = parse_balancers(c, &o);
+    if (!status)
+        status = parse_faults(c, &o);
     if (!status)
         status = check_only(c, &o);
     if (!status)

@@ -66,8 +66,6 @@ static int read_plan(struct plan *p, const struct replay_options *o, char *arg)
 
 static int complain(const struct error *e)
 {
-    if (e->code == ERR_USAGE)
-        return 2;
     message(LEVEL_ERROR, PAIRS("reason", error_name(e->code)), "%s", e->detail);
     return 1;
 }

@@ -32,7 +32,7 @@ const char *door_unread(const char *p, size_t n)
     return NULL;
 }
 
-int door_unreachable(struct buf *b, const char *domain, const char *condition, const char *why)
+int door_header(struct buf *b, const char *domain)
 {
     int err = buf_str(b, "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "
                          "xmlns:stream='http://etherx.jabber.org/streams' id='xmpptap'");
@@ -43,8 +43,15 @@ int door_unreachable(struct buf *b, const char *domain, const char *condition, c
         err = buf_xml(b, domain);
     if (!err && *domain)
         err = buf_str(b, "'");
+    return err ? err : buf_str(b, " version='1.0'>");
+}
+
+int door_unreachable(struct buf *b, const char *domain, const char *condition, const char *why)
+{
+    int err = door_header(b, domain);
+
     if (!err)
-        err = buf_printf(b, " version='1.0'><stream:error><%s "
+        err = buf_printf(b, "<stream:error><%s "
                          "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
                          "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams' xml:lang='en'>"
                          "xmpptap: ", condition);

@@ -15,6 +15,7 @@ static const char *const phase_names[] = {
     [GATE_TLS_CLIENT] = "tls-handshake",
     [GATE_SASL_ASKED] = "sasl",
     [GATE_LOGGED_IN] = "features-after-login",
+    [GATE_WATCHED] = "stream",
     [GATE_ASIDE] = "stream",
 };
 
@@ -66,6 +67,7 @@ static bool held(const struct gate *g, enum dir dir)
     case GATE_NEGOTIATING:
     case GATE_TLS_ASKED:
     case GATE_LOGGED_IN:
+    case GATE_WATCHED:
     case GATE_ASIDE:
         return false;
     }
@@ -112,8 +114,12 @@ static bool run_some(struct gate *g, enum dir dir)
     struct gate_way *w = &g->way[dir];
     size_t space;
 
-    if (g->stopped || g->phase == GATE_ASIDE || gate_left(w) == 0)
+    if (g->stopped || g->phase == GATE_ASIDE || gate_left(w) == 0 || w->waits)
         return false;
+    if (w->due) {
+        gate_item(g, dir, w->what, w->item);
+        return true;
+    }
     if (before_tls(g, dir))
         return run_before_tls(g);
     if (!held(g, dir))
@@ -241,7 +247,7 @@ void gate_eof(struct gate *g, enum dir dir)
 {
     size_t n = gate_left(&g->way[dir]);
 
-    if (g->stopped || !n || before_tls(g, dir) || (dir == DIR_C2S && gate_misnamed(g, n)))
+    if (g->stopped || !n || g->way[dir].waits || before_tls(g, dir) || (dir == DIR_C2S && gate_misnamed(g, n)))
         return;
     /* Else it waits until the session ends: nobody has said yet that this is the client's server, or
      * it may not pass unread. */
@@ -298,9 +304,25 @@ void gate_bridged(struct gate *g, enum gate_phase next)
     run(g);
 }
 
+void gate_go_on(struct gate *g, enum dir dir)
+{
+    struct gate_way *w = &g->way[dir];
+
+    if (g->stopped || !w->waits)
+        return;
+    w->waits = false;
+    w->due = true;
+    run(g);
+}
+
+bool gate_waits(const struct gate *g, enum dir dir)
+{
+    return g->way[dir].waits;
+}
+
 bool gate_blocked(const struct gate *g, enum dir dir)
 {
-    bool waits = !g->open || held(g, dir) || before_tls(g, dir);
+    bool waits = !g->open || held(g, dir) || before_tls(g, dir) || g->way[dir].waits;
 
     return waits && gate_left(&g->way[dir]) >= g->held_max;
 }

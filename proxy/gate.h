@@ -5,7 +5,8 @@
  * the bytes were split. After authentication and the features that follow, or after something it
  * cannot read, the gate is `aside`: its user then forwards bytes as they come and never asks it
  * again; where that would let the client past --client-tls required or the bridge, the session ends
- * instead. What it does with an item is a table (gate_steps.c).
+ * instead. What it does with an item is a table (gate_steps.c). Where its user watches the items
+ * (faults on purpose), it stays for the whole session, as long as it can read.
  */
 #ifndef XMPPTAP_GATE_H
 #define XMPPTAP_GATE_H
@@ -24,7 +25,16 @@ enum gate_phase {
     GATE_TLS_CLIENT,    /* <proceed/> went to the client; its leg is being secured */
     GATE_SASL_ASKED,    /* the server owes an answer */
     GATE_LOGGED_IN,     /* success; the features that follow are still to come */
+    GATE_WATCHED,       /* the login is over; where `watched`, whole items still pass */
     GATE_ASIDE
+};
+
+/* What becomes of an item that its user watches. */
+enum gate_deed {
+    GATE_GO_ON, /* what becomes of it without */
+    GATE_PASS,  /* it is forwarded, and what it would begin does not */
+    GATE_WAIT,  /* it and what follows in its direction wait for gate_go_on(); then it goes on */
+    GATE_TAKEN  /* the user has recorded it, and sent on what it will; it began nothing */
 };
 
 /* What the gate tells its user to do. Bytes are borrowed for the call. */
@@ -66,7 +76,12 @@ struct gate_user {
      * with what follows would pass by it. `e` tells why, code 0: what it asks for ends the reading.
      * Record it, tell the client, end the session. */
     void (*unbridged)(void *arg, enum dir dir, const char *p, size_t n, const struct error *e);
-    /* The gate is aside, all it held has been forwarded. `e` tells why, code 0: login over. */
+    /* Where `watched`, before anything else is done with `p`, a whole header, item or end tag (`it`
+     * NULL) of `dir`. */
+    enum gate_deed (*watch)(void *arg, enum dir dir, enum scan_what what, const struct item *it,
+                            const char *p, size_t n);
+    /* The gate is aside, all it held has been forwarded; or, where `watched`, would be. `e` tells why,
+     * code 0: login over. */
     void (*aside)(void *arg, enum dir dir, const struct error *e);
 };
 
@@ -76,6 +91,10 @@ struct gate_way {
     struct buf in;      /* received; what is decided is cut off once a run */
     size_t at;          /* of them, decided */
     size_t scanned;     /* behind `at`, seen by the scanner */
+    enum scan_what what; /* of the item that waits, of `item` bytes, */
+    size_t item;
+    bool waits;         /* until gate_go_on(), */
+    bool due;           /* or no longer: it is the next */
 };
 
 struct gate {
@@ -91,6 +110,7 @@ struct gate {
     bool skip_header;      /* gate_skip_header() */
     bool name_due;         /* set by the user */
     bool bridged;          /* set by the user, behind gate_init() */
+    bool watched;          /* the same */
     bool running;
     bool stopped;          /* the session ends: nothing more is decided */
     struct gate_way way[2];
@@ -122,7 +142,10 @@ void gate_open(struct gate *g);           /* the server's leg stands: what waite
 void gate_eof(struct gate *g, enum dir dir); /* no more will come: what waits goes on as it is */
 void gate_server_secured(struct gate *g); /* sends <proceed/> on */
 void gate_client_secured(struct gate *g); /* new streams begin */
-void gate_bridged(struct gate *g, enum gate_phase next); /* while asked: the bridge went on by itself */
+void gate_bridged(struct gate *g, enum gate_phase next); /* while asked: the bridge went on by itself,
+                                                          * or a watcher has answered */
+void gate_go_on(struct gate *g, enum dir dir); /* what was told to wait goes on */
+bool gate_waits(const struct gate *g, enum dir dir); /* was it told to? Then gate_eof() comes later */
 
 /* STARTTLS was asked for and TLS does not stand yet. */
 bool gate_in_tls(const struct gate *g);

@@ -16,6 +16,7 @@ static void stanza(struct gate *g, enum dir dir, size_t n);
 static void legacy(struct gate *g, enum dir dir, size_t n);
 static void last(struct gate *g, enum dir dir, size_t n);
 static void last_features(struct gate *g, enum dir dir, size_t n);
+static void compressed(struct gate *g, enum dir dir, size_t n);
 
 #define C2S DIR_C2S
 #define S2C DIR_S2C
@@ -41,8 +42,9 @@ static const struct {
     {GATE_NEGOTIATING, C2S, ITEM_STANZA,       stanza,        GATE_NEGOTIATING},
     {GATE_NEGOTIATING, C2S, ITEM_LEGACY_LOGIN, legacy,        GATE_NEGOTIATING},
     {GATE_LOGGED_IN,   C2S, ITEM_STANZA,       last,          GATE_LOGGED_IN},
-    {GATE_NEGOTIATING, S2C, ITEM_COMPRESSED,   last,          GATE_NEGOTIATING},
-    {GATE_LOGGED_IN,   S2C, ITEM_COMPRESSED,   last,          GATE_LOGGED_IN},
+    {GATE_NEGOTIATING, S2C, ITEM_COMPRESSED,   compressed,    GATE_NEGOTIATING},
+    {GATE_LOGGED_IN,   S2C, ITEM_COMPRESSED,   compressed,    GATE_LOGGED_IN},
+    {GATE_WATCHED,     S2C, ITEM_COMPRESSED,   compressed,    GATE_WATCHED},
 };
 
 /* ---- bytes ---- */
@@ -134,6 +136,11 @@ void gate_step_aside(struct gate *g, enum dir dir, const struct error *e)
 {
     if (gate_misnamed(g, gate_left(&g->way[DIR_C2S])) || shut(g, dir, e))
         return;
+    if (g->watched && !e->code) {
+        g->phase = GATE_WATCHED;
+        g->user->aside(g->arg, dir, e);
+        return;
+    }
     g->phase = GATE_ASIDE;
     for (int i = 0; i < 2; i++) {
         struct gate_way *w = &g->way[i];
@@ -142,6 +149,7 @@ void gate_step_aside(struct gate *g, enum dir dir, const struct error *e)
             gate_pass(g, (enum dir)i, gate_left(w));
         buf_free(&w->in);
         w->at = w->scanned = 0;
+        w->waits = w->due = false;
         reader_stream_free(&w->stream);
     }
     buf_free(&g->proceed);
@@ -259,6 +267,13 @@ static void last(struct gate *g, enum dir dir, size_t n)
         gate_step_aside(g, dir, &none);
 }
 
+/* Nothing of what follows can be read. */
+static void compressed(struct gate *g, enum dir dir, size_t n)
+{
+    g->watched = false;
+    last(g, dir, n);
+}
+
 static void stanza(struct gate *g, enum dir dir, size_t n)
 {
     struct error e;
@@ -351,13 +366,15 @@ void gate_learn_domain(struct gate *g, const struct item *it)
         gate_name(g, to);
 }
 
+/* `*it`: NULL for the end tag of a stream. */
 static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n,
-                     enum item_kind *kind, struct error *e)
+                     const struct item **item, enum item_kind *kind, struct error *e)
 {
     struct gate_way *w = &g->way[dir];
     const struct item *it;
     int err;
 
+    *item = NULL;
     *kind = ITEM_OTHER;
     if (what == SCAN_CLOSE)
         return 0;
@@ -366,12 +383,41 @@ static int read_item(struct gate *g, enum dir dir, enum scan_what what, size_t n
         *kind = ITEM_HEADER;
         if (!err && dir == DIR_C2S)
             gate_learn_domain(g, it);
-        return err;
+    } else {
+        err = reader_item(g->reader, &w->stream, gate_bytes(w), n, &it, e);
+        if (!err)
+            *kind = gate_item_kind(it);
     }
-    err = reader_item(g->reader, &w->stream, gate_bytes(w), n, &it, e);
     if (!err)
-        *kind = gate_item_kind(it);
+        *item = it;
     return err;
+}
+
+/* Asks who watches; true: no more is to be done with the item. It is cut off meanwhile, because the
+ * session may end. */
+static bool watched(struct gate *g, enum dir dir, enum scan_what what, const struct item *it, size_t n)
+{
+    struct gate_way *w = &g->way[dir];
+    enum gate_deed deed;
+
+    if (!g->watched || w->due) {
+        w->due = false;
+        return false;
+    }
+    gate_drop(w, n);
+    deed = g->user->watch(g->arg, dir, what, it, gate_bytes(w) - n, n);
+    if (deed == GATE_TAKEN)
+        return true;
+    w->at -= n;
+    w->scanned = n;
+    if (deed == GATE_PASS)
+        gate_pass(g, dir, n);
+    if (deed == GATE_WAIT) {
+        w->waits = true;
+        w->what = what;
+        w->item = n;
+    }
+    return deed != GATE_GO_ON;
 }
 
 /* The client says something else than <starttls/>, and must have TLS. */
@@ -391,10 +437,11 @@ static bool is_sasl(const struct gate *g, enum dir dir, enum item_kind kind)
 
 void gate_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
 {
+    const struct item *it;
     enum item_kind kind;
     struct error e = {0};
 
-    if (read_item(g, dir, what, n, &kind, &e)) {
+    if (read_item(g, dir, what, n, &it, &kind, &e)) {
         gate_step_aside(g, dir, &e);
         return;
     }
@@ -404,6 +451,8 @@ void gate_item(struct gate *g, enum dir dir, enum scan_what what, size_t n)
         insecure(g, n);
         return;
     }
+    if (watched(g, dir, what, it, n))
+        return;
     if (kind == ITEM_STARTTLS && g->secured) /* the server will refuse it */
         kind = ITEM_OTHER;
     if (kind == ITEM_HEADER && dir == DIR_C2S && g->skip_header) {

@@ -8,6 +8,7 @@ struct inproc {
     struct layer layer;
     struct server *server; /* owned */
     uv_timer_t timer;      /* hands up what the server has to say, never inside a send */
+    bool soon;             /* the timer is set for the next turn, and must stay so */
     bool reading, up_told, secure_told, shut, sent_told, ended, closing;
 };
 
@@ -25,8 +26,9 @@ static void arm(struct inproc *in, bool soon)
 {
     int64_t due = server_due_us(in->server), now = now_us(in);
 
-    if (in->closing)
+    if (in->closing || in->soon)
         return;
+    in->soon = soon;
     if (soon)
         uv_timer_start(&in->timer, on_timer, 0, 0);
     else if (due >= 0)
@@ -60,6 +62,7 @@ static void on_timer(uv_timer_t *timer)
     struct inproc *in = timer->data;
     struct leg *l = in->layer.leg;
 
+    in->soon = false;
     if (!in->up_told) {
         in->up_told = true;
         l->user->up(l->arg, l);
@@ -162,6 +165,7 @@ static void on_closed(uv_handle_t *h)
 {
     struct inproc *in = h->data;
 
+    server_tick(in->server, now_us(in));
     server_free(in->server);
     leg_closed(in->layer.leg);
 }

@@ -1,6 +1,7 @@
 #include "leg.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 
 void leg_init(struct leg *l, uv_loop_t *loop, const struct leg_user *user, void *arg)
 {
@@ -154,6 +155,16 @@ void leg_close(struct leg *l)
     /* Layers above the bottom hold no handles, but one of them may be on the stack calling
      * upward: they are freed with the leg, in leg_closed(). */
     l->bottom->ops->close(l->bottom);
+}
+
+void leg_reset(struct leg *l)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    int fd = leg_fd(l);
+
+    if (fd >= 0) /* if it fails, the peer gets an end in order */
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    leg_close(l);
 }
 
 void leg_closed(struct leg *l)

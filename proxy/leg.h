@@ -91,6 +91,9 @@ void leg_shut(struct leg *l);          /* what is pending, close_notify, FIN */
  * that was never begun. */
 void leg_close(struct leg *l);
 
+/* The same, and its peer gets a TCP RST. */
+void leg_reset(struct leg *l);
+
 /* The socket; -1 if there is none. */
 int leg_fd(const struct leg *l);
 

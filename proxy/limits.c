@@ -53,6 +53,7 @@ static const char *who_owes(const struct session *s)
         return "the client has not finished TLS: look at its log";
     case GATE_NEGOTIATING:
     case GATE_LOGGED_IN:
+    case GATE_WATCHED:
     case GATE_ASIDE:
         break;
     }

@@ -17,6 +17,7 @@
 #include "upstream.h"
 
 #define BALANCERS_MAX 16
+#define FAULTS_MAX    16
 
 struct session;
 
@@ -30,6 +31,7 @@ enum channel_binding {
 
 struct account;
 struct world;
+struct fault;
 
 struct proxy_options {
     const char *listen[LISTENERS_MAX]; /* ADDR:PORT, NULL-ended */
@@ -57,6 +59,8 @@ struct proxy_options {
     int channel_binding;     /* enum channel_binding */
     int strip_compression;   /* 1: XEP-0138 is taken out of the features */
     const struct account *account; /* bridge: borrowed; NULL: the client's own */
+    const struct fault *fault; /* borrowed: `faults` of them; none is the rule */
+    unsigned faults;
     const char *stream_id;   /* builtin: a fixed stream id, or NULL */
     struct world *world;     /* builtin: borrowed; its loop is ours */
 };

@@ -3,6 +3,7 @@
 #include "../logs/message.h"
 #include "bridging.h"
 #include "editing.h"
+#include "faulting.h"
 #include "reach.h"
 #include "secure.h"
 
@@ -20,6 +21,8 @@ static void tell_gap(struct session *s)
 
 void session_mark(struct session *s, const struct mark *m)
 {
+    if (s->faulting)
+        faulting_mark(s, m);
     tell_gap(s);
     tap_mark(s->tap, event_now_us(), m);
 }

@@ -31,6 +31,7 @@ struct replaying {
     struct salting *salting; /* under way: the last one's result counts */
     bool begun;              /* the replayer is */
     bool tls_pushed;
+    bool warned;               /* that there is no TLS */
     bool closing; /* the timer is that of the goodbye */
     bool over;
 };
@@ -222,8 +223,19 @@ static bool send_out(struct replaying *x)
     return !x->over && !x->closing;
 }
 
-/* After everything that moved the replayer: what it says goes out, what it waits for is waited for.
- */
+/* It may be the server's way, or somebody in between has taken the offer away. */
+static void warn_in_clear(struct replaying *x)
+{
+    if (x->warned || x->r->phase != REPLAY_LOGIN || x->r->secured)
+        return;
+    x->warned = true;
+    message(LEVEL_WARN, PAIRS("side", "server", "phase", "sasl"),
+            "the server offers no TLS: all but the password goes in clear; switch STARTTLS on in the "
+            "server, or give tls://HOST:PORT");
+}
+
+/* After everything that moved the replayer: what it says goes out, what it waits for is waited
+ * for. */
 static void step(struct replaying *x)
 {
     struct replayer *r = x->r;
@@ -231,6 +243,7 @@ static void step(struct replaying *x)
 
     if (x->over || x->closing || !send_out(x))
         return;
+    warn_in_clear(x);
     while (r->full && leg_pending(&x->leg) <= LEG_HIGH_WATER) {
         replayer_more(r, event_now_us());
         if (!send_out(x))

@@ -8,6 +8,7 @@
 
 #include "../logs/message.h"
 #include "bridging.h"
+#include "faulting.h"
 #include "listen.h"
 #include "proxy_protocol.h"
 #include "reach.h"
@@ -69,6 +70,7 @@ static void finish(struct session *s)
     leg_close(SERVER(s));
     uv_close((uv_handle_t *)&s->timer, on_timer_closed);
     uv_close((uv_handle_t *)&s->limits.timer, on_timer_closed);
+    faulting_close(s);
 }
 
 static bool side_over(const struct session *s, enum side side)
@@ -156,6 +158,7 @@ void session_release(struct session *s)
     entry_free(&s->entry);
     arrival_free(&s->arrival);
     bridging_end(s);
+    faulting_free(s);
     free(s->server);
     free(s->server_name);
     own_leave(&s->proxy->member.crew->own, &s->own);
@@ -192,9 +195,11 @@ void session_flush(struct session *s)
 
 /* ---- the server's leg begins ---- */
 
-/* `side` sends no more: the other is told, and gets its time to answer. */
+/* `side` sends no more: the other is told, and gets its time to answer; once nothing waits before it. */
 static void other_side(struct session *s, enum side side)
 {
+    if (gate_waits(&s->gate, dir_from(side)))
+        return;
     gate_eof(&s->gate, dir_from(side));
     if (s->closing)
         return;
@@ -231,8 +236,9 @@ static void on_up(void *arg, struct leg *l)
 void session_ready(struct session *s)
 {
     gate_open(&s->gate);
-    if (s->eof[SIDE_CLIENT] && !s->closing)
-        other_side(s, SIDE_CLIENT);
+    for (int i = 0; i < 2; i++)
+        if (s->eof[i] && !s->closing)
+            other_side(s, (enum side)i);
 }
 
 /* The first bytes make it a session: now it is recorded. */
@@ -561,7 +567,7 @@ static void arrives(struct session *s, int failed)
 {
     const struct proxy_options *o = s->proxy->options;
 
-    if (failed || (s->gate.bridged && bridging_begin(s)) ||
+    if (failed || (s->gate.bridged && bridging_begin(s)) || (o->faults && faulting_begin(s)) ||
         !arrival_init(&s->arrival, o, leg_fd(CLIENT(s)))) {
         finish(s); /* it was gone before it was there */
         return;

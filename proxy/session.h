@@ -31,6 +31,7 @@ struct session {
     struct leg leg[2];       /* by SIDE_CLIENT, SIDE_SERVER */
     struct entry entry;      /* what comes before the gate */
     struct gate gate;
+    struct faulting *faulting; /* owned; NULL without --fault */
     struct bridge *bridge;   /* owned; NULL without --channel-binding bridge */
     struct salting *salting; /* its password under way in the pool, or NULL */
     struct tap *tap;         /* NULL before the first byte and behind the end */

@@ -41,4 +41,9 @@ void answer_last(struct ask *q);
 void answer_privacy_get(struct ask *q);
 void answer_privacy_set(struct ask *q);
 
+/* blocking.c: XEP-0191 */
+void answer_blocklist(struct ask *q);
+void answer_block(struct ask *q);
+void answer_unblock(struct ask *q);
+
 #endif

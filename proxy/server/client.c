@@ -12,11 +12,17 @@
 
 #define PRESENCE_BYTES (64u << 10)
 
-void client_init(struct client *c, struct world *w, struct server *s)
+struct client *client_new(struct world *w, struct server *s)
 {
+    struct client *c = malloc(sizeof *c);
+
+    if (!c)
+        return NULL;
     *c = (struct client){.world = w, .server = s, .contacts_due_us = -1};
     buf_init(&c->presence, PRESENCE_BYTES);
+    managed_init(&c->sm);
     strcpy(c->domain, "localhost");
+    return c;
 }
 
 static void unlist(struct client *c)
@@ -45,7 +51,26 @@ void client_free(struct client *c)
     for (int i = 0; i < CLIENT_DIRECTED; i++)
         free(c->directed[i]);
     buf_free(&c->presence);
-    client_init(c, c->world, c->server);
+    free(c->active_list);
+    managed_free(&c->sm);
+    free(c);
+}
+
+/* What is bound no longer is. */
+static void unbind(struct client *c)
+{
+    if (!c->bound)
+        return;
+    presence_gone(c);
+    unlist(c);
+    c->bound = false;
+    managed_give_up(c);
+}
+
+void client_gone(struct client *c)
+{
+    unbind(c);
+    client_free(c);
 }
 
 bool client_domain(struct client *c, const char *to)
@@ -87,13 +112,33 @@ struct client *client_find(const struct user *u, const char *resource)
     return c;
 }
 
+bool client_use_list(struct client *c, const char *name)
+{
+    char *copy = name ? strdup(name) : NULL;
+
+    if (name && !copy)
+        return false;
+    free(c->active_list);
+    c->active_list = copy;
+    return true;
+}
+
 bool client_bind(struct client *c, const char *resource)
 {
+    struct client *waiting = NULL; /* the longest there */
     unsigned n = 0;
 
-    for (const struct client *o = c->user->clients; o; o = o->next)
+    for (struct client *o = c->user->clients; o; o = o->next) {
         n++;
+        waiting = o->server ? waiting : o;
+    }
+    if (n >= USER_CLIENTS && !waiting)
+        return false;
     if (n >= USER_CLIENTS)
+        world_forget(c->world, waiting);
+    if (c->world->profile->active_list &&
+        privacy_find(&c->user->privacy, c->world->profile->active_list) &&
+        !client_use_list(c, c->world->profile->active_list))
         return false;
     strcpy(c->resource, resource);
     c->next = c->user->clients;
@@ -104,15 +149,26 @@ bool client_bind(struct client *c, const char *resource)
 
 void client_replace(struct client *c)
 {
-    presence_gone(c);
-    unlist(c);
-    c->bound = false;
+    if (!c->server) {
+        world_forget(c->world, c);
+        return;
+    }
+    unbind(c);
     server_end(c->server, "conflict");
 }
 
 void client_send(struct client *c, const char *p, size_t n)
 {
+    bool asks = managed_sent(c, p, n);
+
+    if (!c->server) {
+        if (c->sm.lost)
+            world_hurry(c->world, c);
+        return;
+    }
     server_send(c->server, p, n);
+    if (asks)
+        server_send(c->server, SM_REQUEST, strlen(SM_REQUEST));
 }
 
 int client_put_jid(const struct client *c, struct buf *out)

@@ -2,7 +2,8 @@
  * and what others see of it (a resource, RFC 6120 §7, RFC 6121 §4).
  *
  * Owned by its connection; while it is bound it stands in its account's list, so that others can
- * send to it. One thread.
+ * send to it. One that can be resumed (stream_management.h) outlives its connection: then it is the world's, until
+ * its time is over. One thread.
  */
 #ifndef XMPPTAP_CLIENT_H
 #define XMPPTAP_CLIENT_H
@@ -12,6 +13,7 @@
 
 #include "../../decoder/buf.h"
 #include "prep.h"
+#include "stream_management.h"
 #include "user.h"
 
 #define CLIENT_DIRECTED 64 /* addresses it sent its presence to */
@@ -22,22 +24,31 @@ struct world;
 
 struct client {
     struct world *world;      /* borrowed */
-    struct server *server;    /* its connection, borrowed */
+    struct server *server;    /* its connection, borrowed; NULL: it waits for its client */
     struct user *user;        /* NULL before the login; borrowed from the world */
     struct client *next;      /* the account's */
+    struct client *next_waiting; /* the world's, and until when it waits */
+    int64_t until_us;
+    struct managed sm;
     char domain[JID_PART_MAX + 1];   /* that the client asked for, prepared */
     char resource[JID_PART_MAX + 1]; /* prepared; "" until it is bound */
     bool bound;
     bool available;
     bool interested;          /* it has asked for the roster: gets pushes (RFC 6121 §2.1.6) */
+    bool wants_blocks;        /* it has asked for the blocked JIDs: gets pushes (XEP-0191 §3.3) */
+    char *active_list;        /* owned: the privacy list it goes by, or NULL: the default */
     int priority;
     struct buf presence;      /* its last one, to be sent on: `<presence`, NUL, all behind its name */
     char *directed[CLIENT_DIRECTED]; /* owned: who got its presence besides (RFC 6121 §4.6) */
     int64_t contacts_due_us;  /* when the profile's contacts answer its presence, -1: never */
 };
 
-void client_init(struct client *c, struct world *w, struct server *s);
-void client_free(struct client *c); /* its account no longer has it */
+/* Returns owned, NULL without memory. */
+struct client *client_new(struct world *w, struct server *s);
+void client_free(struct client *c); /* its account no longer has it, and nobody is told */
+
+/* It does not come back: who had its presence is told, what it did not get goes elsewhere; freed. */
+void client_gone(struct client *c);
 
 /* The domain asked for in a stream header. False: it is none, or not served here. */
 bool client_domain(struct client *c, const char *to);
@@ -54,6 +65,9 @@ bool client_bind(struct client *c, const char *resource);
 
 /* Somebody else has its resource now: its stream ends with <conflict/> and it is in no list any more. */
 void client_replace(struct client *c);
+
+/* The privacy list that it goes by from here on, NULL: none. False: no memory. */
+bool client_use_list(struct client *c, const char *name);
 
 /* The account's client of that resource, or NULL. */
 struct client *client_find(const struct user *u, const char *resource);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filter.h"
 #include "markup.h"
 #include "ns.h"
 #include "roster_iq.h"
@@ -47,12 +48,21 @@ static void show(const struct client *from, struct client *to, const char *to_ji
         client_send(to, out->p, out->len);
 }
 
-/* To all of an account's available clients. */
+/* To all of an account's available clients, as the lists of both let it. */
 static void show_all(const struct client *from, struct user *to, const char *words)
 {
+    if (!filter_gives(from, PRIVACY_PRESENCE_OUT, to->bare, ""))
+        return;
     for (struct client *c = to->clients; c; c = c->next)
-        if (c->available)
+        if (c->available && filter_takes(to, c, PRIVACY_PRESENCE_IN, from))
             show(from, c, to->bare, words);
+}
+
+void presence_show_one(const struct client *from, struct user *to, bool gone)
+{
+    for (struct client *c = to->clients; c; c = c->next)
+        if (c->available && filter_takes(to, c, PRIVACY_PRESENCE_IN, from))
+            show(from, c, to->bare, gone ? unavailable_words : words_of(from));
 }
 
 void presence_show(struct user *from, struct user *to, bool gone)
@@ -113,14 +123,15 @@ static void direct(struct ask *q, bool available)
     struct buf *before;
     struct user *u = q->user;
 
-    if (!u)
+    if (!u || !filter_gives(q->c, PRIVACY_PRESENCE_OUT, u->bare, q->peer.resource))
         return;
     directed_note(q->c, q->to, available);
     before = ask_begin(q);
     ask_put_readdressed(q, " from=\"$F\" to=\"$T\"");
     for (struct client *to = u->clients; to; to = to->next)
-        if (q->target == ASK_RESOURCE ? strcmp(to->resource, q->peer.resource) == 0
-                                      : to->available)
+        if ((q->target == ASK_RESOURCE ? strcmp(to->resource, q->peer.resource) == 0
+                                       : to->available) &&
+            filter_takes(u, to, PRIVACY_PRESENCE_IN, q->c))
             ask_send(q, to);
     ask_end(q, before);
 }
@@ -152,7 +163,8 @@ static void probe(struct client *c)
         struct user *contact = item->subscription & SUB_TO ? world_find(c->world, item->jid) : NULL;
 
         for (const struct client *o = contact ? contact->clients : NULL; o; o = o->next)
-            if (o->available)
+            if (o->available && filter_gives(o, PRIVACY_PRESENCE_OUT, u->bare, "") &&
+                filter_takes(u, c, PRIVACY_PRESENCE_IN, o))
                 show(o, c, u->bare, words_of(o));
     }
     for (const struct client *o = u->clients; o; o = o->next)
@@ -400,7 +412,8 @@ static void subscription(struct client *c, struct ask *q, const char *to, enum s
     struct user *contact = world_find(c->world, to);
     unsigned was = item ? item->subscription : 0;
 
-    if (strcmp(to, c->user->bare) == 0 || !take_out(c, to, type) || !contact)
+    if (strcmp(to, c->user->bare) == 0 || !take_out(c, to, type) || !contact ||
+        !filter_takes(contact, NULL, PRIVACY_PRESENCE_IN, c))
         return;
     if (carry(c->user, contact, c->world, q, type, name)) { /* because it was agreed to before */
         carry(contact, c->user, c->world, NULL, SUB_SUBSCRIBED, "subscribed");

@@ -1,32 +1,188 @@
-/* privacy_iq.c: privacy lists as iqs (XEP-0016). */
+/* privacy_iq.c: privacy lists as a client reads and edits them (XEP-0016). */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "answers.h"
+#include "filter.h"
 #include "ns.h"
+#include "part.h"
 #include "world.h"
 
+/* ---- get ---- */
+
+static void put_name(struct ask *q, const char *element, const char *name)
+{
+    if (!name)
+        return;
+    ask_put(q, "<");
+    ask_put(q, element);
+    ask_put(q, " name=\"");
+    ask_put_text(q, name);
+    ask_put(q, "\"/>");
+}
+
+static void get_names(struct ask *q)
+{
+    const struct privacy *p = &q->c->user->privacy;
+
+    if (q->c->world->profile->holds)
+        q->effects |= ASK_HOLDS;
+    ask_head(q, "result");
+    ask_put(q, "><query xmlns=\"" NS_PRIVACY "\">");
+    for (unsigned i = 0; i < p->lists && !q->err; i++)
+        q->err = privacy_write(q->text, &p->list[i], false);
+    put_name(q, "default", p->preferred);
+    put_name(q, "active", q->c->active_list);
+    ask_put(q, "</query></iq>");
+}
+
+static unsigned children(const struct ask *q)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < q->it->nodes; i++)
+        n += q->it->node[i].depth == 3;
+    return n;
+}
+
+/* One at a time (XEP-0016 §2.3). */
 void answer_privacy_get(struct ask *q)
 {
-    int list = item_find(q->it, 3, NS_PRIVACY, "list");
-    const char *name;
+    int node = item_find(q->it, 3, NULL, NULL);
+    const struct privacy_list *l;
 
-    if (list < 0) {
-        if (q->c->world->profile->holds)
-            q->effects |= ASK_HOLDS;
-        ask_result(q, "<query xmlns=\"" NS_PRIVACY "\"><list name=\"blocked\"/>"
-                      "<default name=\"blocked\"/><active name=\"blocked\"/></query>");
+    if (node < 0) {
+        get_names(q);
         return;
     }
     q->effects |= ASK_RELEASES;
-    name = item_attr(q->it, (unsigned)list, "name");
-    if (name && strcmp(name, "blocked") == 0)
-        ask_result(q, "<query xmlns=\"" NS_PRIVACY "\"><list name=\"blocked\">"
-                      "<item action=\"allow\" order=\"100\"/></list></query>");
-    else
+    if (children(q) != 1 || !item_is(q->it, (unsigned)node, NS_PRIVACY, "list")) {
+        ask_error(q, "bad-request");
+        return;
+    }
+    l = privacy_find(&q->c->user->privacy, item_attr(q->it, (unsigned)node, "name"));
+    if (!l) {
         ask_error(q, "item-not-found");
+        return;
+    }
+    ask_head(q, "result");
+    ask_put(q, "><query xmlns=\"" NS_PRIVACY "\">");
+    if (!q->err)
+        q->err = privacy_write(q->text, l, true);
+    ask_put(q, "</query></iq>");
+}
+
+/* ---- set ---- */
+
+static bool is(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* Does another of the account's clients go by this list? `as_default`: by the default, too. */
+static bool is_used(const struct client *c, const char *name, bool as_default)
+{
+    for (const struct client *o = c->user->clients; o; o = o->next)
+        if (o != c && (o->active_list ? is(o->active_list, name)
+                                      : as_default && is(c->user->privacy.preferred, name)))
+            return true;
+    return false;
+}
+
+/* All of the account's clients are told that it has changed. */
+static void push(struct ask *q, const char *name)
+{
+    char id[RANDOM_SIZE];
+
+    for (struct client *c = q->c->user->clients; c; c = c->next) {
+        struct buf *before;
+
+        if (client_random(id))
+            continue;
+        before = ask_begin(q);
+        ask_put(q, "<iq type=\"set\" id=\"");
+        ask_put(q, id);
+        ask_put(q, "\" to=\"");
+        if (!q->err)
+            q->err = client_put_jid(c, q->text);
+        ask_put(q, "\"><query xmlns=\"" NS_PRIVACY "\"><list name=\"");
+        ask_put_text(q, name);
+        ask_put(q, "\"/></query></iq>");
+        ask_send(q, c);
+        ask_end(q, before);
+    }
+}
+
+static const char *set_list(struct ask *q, unsigned node)
+{
+    struct user *u = q->c->user;
+    const char *name = item_attr(q->it, node, "name"), *condition;
+    bool removed = q->it->node[node].inner == q->it->node[node].inner_end;
+    struct filter_view view;
+    const struct item *list;
+
+    if (removed && is_used(q->c, name, true))
+        return "conflict"; /* §2.8 */
+    if (part_read(q->c->world->part, q->it, node, q->root, &list))
+        return "bad-request";
+    filter_before(u, &view);
+    condition = privacy_put(&u->privacy, list, 0);
+    if (!condition && removed && is(u->privacy.preferred, name))
+        privacy_prefer(&u->privacy, NULL);
+    if (!condition && removed && is(q->c->active_list, name))
+        client_use_list(q->c, NULL);
+    filter_after(u, q->c->world, &view);
+    if (!condition)
+        push(q, name);
+    return condition;
+}
+
+static const char *set_active(struct ask *q, unsigned node)
+{
+    const char *name = item_attr(q->it, node, "name");
+    struct filter_view view;
+    bool good;
+
+    if (name && !privacy_find(&q->c->user->privacy, name))
+        return "item-not-found";
+    filter_before(q->c->user, &view);
+    good = client_use_list(q->c, name);
+    filter_after(q->c->user, q->c->world, &view);
+    return good ? NULL : "resource-constraint";
+}
+
+static const char *set_default(struct ask *q, unsigned node)
+{
+    struct user *u = q->c->user;
+    const char *name = item_attr(q->it, node, "name");
+    struct filter_view view;
+    bool good;
+
+    if (name && !privacy_find(&u->privacy, name))
+        return "item-not-found";
+    if (u->privacy.preferred && is_used(q->c, u->privacy.preferred, true))
+        return "conflict"; /* §2.5 */
+    filter_before(u, &view);
+    good = privacy_prefer(&u->privacy, name);
+    filter_after(u, q->c->world, &view);
+    return good ? NULL : "resource-constraint";
 }
 
 void answer_privacy_set(struct ask *q)
 {
-    ask_result(q, NULL);
+    static const struct {
+        const char *name;
+        const char *(*set)(struct ask *q, unsigned node);
+    } rows[] = {{"list", set_list}, {"active", set_active}, {"default", set_default}};
+    int node = item_find(q->it, 3, NULL, NULL);
+    const char *condition = "bad-request";
+
+    for (size_t i = 0; children(q) == 1 && i < sizeof rows / sizeof rows[0]; i++)
+        if (item_is(q->it, (unsigned)node, NS_PRIVACY, rows[i].name))
+            condition = rows[i].set(q, (unsigned)node);
+    if (condition)
+        ask_error(q, condition);
+    else
+        ask_result(q, NULL);
 }

@@ -7,6 +7,7 @@
 #include "../../decoder/reader.h"
 #include "login.h"
 #include "ns.h"
+#include "part.h"
 #include "settings.h"
 
 #define INFO_BYTES (64u << 10)
@@ -147,6 +148,18 @@ static int take_holds(struct loading *l, char *value, struct error *e)
     return take_flag(value, &l->p->holds, e);
 }
 
+/* Seconds, up to a day. */
+static int take_sm_max(struct loading *l, char *value, struct error *e)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (end == value || *end || n > 86400)
+        return error_set(e, ERR_USAGE, "%.40s is not 0 to 86400 seconds", value);
+    l->p->sm_max_s = (unsigned)n;
+    return 0;
+}
+
 static int take_mechanisms(struct loading *l, char *value, struct error *e)
 {
     return profile_mechanisms(l->p, value, e);
@@ -191,27 +204,26 @@ static int take_vcard(struct loading *l, char *value, struct error *e)
     return take_xml(l, &l->p->vcard, value, e);
 }
 
-static int add_list(struct loading *l, const char *fmt, const char *value, struct error *e)
+static int take_privacy_list(struct loading *l, char *value, struct error *e)
 {
-    char *all, *more;
+    char *all;
     int err;
 
-    if (asprintf(&more, fmt, l->p->lists ? l->p->lists : "", value) < 0)
+    if (asprintf(&all, "%s%s", l->p->lists ? l->p->lists : "", value) < 0)
         return no_memory(e);
-    all = more;
     err = take_xml(l, &l->p->lists, all, e);
     free(all);
     return err;
 }
 
-static int take_privacy_list(struct loading *l, char *value, struct error *e)
-{
-    return add_list(l, "%s%s", value, e);
-}
-
 static int take_privacy_default(struct loading *l, char *value, struct error *e)
 {
-    return add_list(l, "%s<default name=\"%s\"/>", value, e);
+    return copy(&l->p->default_list, value, e);
+}
+
+static int take_privacy_active(struct loading *l, char *value, struct error *e)
+{
+    return copy(&l->p->active_list, value, e);
 }
 
 /* JID SUBSCRIPTION [NAME] */
@@ -270,9 +282,11 @@ static int take_setting(void *arg, const struct setting *s, struct error *e)
         {"starttls", take_starttls}, {"mechanisms", take_mechanisms}, {"features", take_features},
         {"conflict", take_conflict}, {"ask-caps", take_ask_caps}, {"holds", take_holds},
         {"failure-text", take_failure_text},
+        {"sm-max", take_sm_max},
         {"domain-info", take_domain_info}, {"account-info", take_account_info},
         {"vcard", take_vcard}, {"privacy-list", take_privacy_list},
-        {"privacy-default", take_privacy_default}, {"contact", take_contact},
+        {"privacy-default", take_privacy_default}, {"privacy-active", take_privacy_active},
+        {"contact", take_contact},
         {"contact-resource", take_resource}, {"contact-presence", take_presence},
     };
     /* clang-format on */
@@ -309,6 +323,7 @@ struct profile *profile_open(const char *name, struct error *e)
     if (!err && (!l.p || !l.reader))
         err = no_memory(e);
     if (!err) {
+        l.p->sm_max_s = 300;
         buf_init(&l.p->domain_info, INFO_BYTES);
         buf_init(&l.p->account_info, INFO_BYTES);
         err = settings_read(text, name, take_setting, &l, e);
@@ -345,6 +360,8 @@ void profile_free(struct profile *p)
     free(p->os);
     free(p->vcard);
     free(p->lists);
+    free(p->default_list);
+    free(p->active_list);
     buf_free(&p->domain_info);
     buf_free(&p->account_info);
     free(p);
@@ -417,7 +434,7 @@ const char *profile_contact_jid(const struct profile_contact *c, const struct us
     return prep_bare(&j, out);
 }
 
-int profile_begin(const struct profile *p, struct user *u)
+static int begin_contacts(const struct profile *p, struct user *u)
 {
     char jid[JID_MAX + 1];
 
@@ -435,4 +452,29 @@ int profile_begin(const struct profile *p, struct user *u)
         roster_touch(&u->roster, item);
     }
     return 0;
+}
+
+static int begin_lists(const struct profile *p, struct user *u, struct part *part)
+{
+    const struct item *it;
+    char *xml;
+    int err;
+
+    if (!p->lists)
+        return 0;
+    if (asprintf(&xml, "<query xmlns='" NS_PRIVACY "'>%s</query>", p->lists) < 0)
+        return ERR_NOMEM;
+    err = part_text(part, xml, &it);
+    for (unsigned i = 1; !err && i < it->nodes; i++)
+        if (it->node[i].depth == 2 && privacy_put(&u->privacy, it, i))
+            err = ERR_USAGE;
+    free(xml);
+    return err || privacy_prefer(&u->privacy, p->default_list) ? err : ERR_NOMEM;
+}
+
+int profile_begin(const struct profile *p, struct user *u, struct part *part)
+{
+    int err = begin_contacts(p, u);
+
+    return err ? err : begin_lists(p, u, part);
 }

@@ -12,6 +12,8 @@
 #include "../../decoder/buf.h"
 #include "user.h"
 
+struct part;
+
 #define PROFILE_CONTACTS   16
 #define PROFILE_MECHANISMS 16
 #define PROFILE_FEATURES   24
@@ -39,6 +41,7 @@ struct profile {
     bool starttls_required;
     bool ask_caps;                 /* asks clients what they can (XEP-0163 §4.3.2) */
     bool failure_text;             /* a failed login says in a sentence why */
+    unsigned sm_max_s;             /* how long a broken connection can be resumed (XEP-0198); 0: not */
     bool holds;                    /* as the documented server held answers back: server.c */
     enum profile_conflict conflict; /* a resource that is there already (RFC 6120 §7.7.2.2) */
     char *mechanism[PROFILE_MECHANISMS]; /* owned, NULL-ended */
@@ -48,8 +51,9 @@ struct profile {
     char *vcard;                   /* owned: an account's, until it sets one; NULL: none */
     struct profile_contact contact[PROFILE_CONTACTS];
     unsigned contacts;
-    char *lists;                   /* owned: privacy lists at the start, a template: children of a
-                                    * query: <list name='..'>..</list>, <default/>; NULL: none */
+    char *lists;                   /* owned: privacy lists at the start, <list name='..'>..</list>, one
+                                    * behind the other; NULL: none */
+    char *default_list, *active_list; /* owned: their names, or NULL; active in each client at once */
 };
 
 /* A built-in one by its name ("documented", "modern"), else a file. NULL with `e` filled: ERR_USAGE,
@@ -62,8 +66,8 @@ int profile_mechanisms(struct profile *p, char *list, struct error *e) MUST_CHEC
 
 bool profile_has(const struct profile *p, enum feature f);
 
-/* What a new account has: the contacts. ERR_NOMEM. */
-int profile_begin(const struct profile *p, struct user *u) MUST_CHECK;
+/* What a new account has: the contacts, privacy lists. ERR_NOMEM, ERR_USAGE: a list is none. */
+int profile_begin(const struct profile *p, struct user *u, struct part *part) MUST_CHECK;
 
 /* A contact's bare JID for the account, prepared. Returns `out`; "" if it is no JID. */
 const char *profile_contact_jid(const struct profile_contact *c, const struct user *u,

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "filter.h"
+#include "markup.h"
 #include "ns.h"
 #include "world.h"
 
@@ -12,12 +14,12 @@
 /* What a message's type means for where it goes (RFC 6121 §8.5). */
 enum message_type { CHAT, NORMAL, HEADLINE, GROUPCHAT, ERROR };
 
-static enum message_type type_of(const struct ask *q)
+static enum message_type type_named(const char *name)
 {
     static const char *const names[] = {"chat", "normal", "headline", "groupchat", "error"};
 
     for (int i = 0; i < 5; i++)
-        if (q->type && strcmp(q->type, names[i]) == 0)
+        if (name && strcmp(name, names[i]) == 0)
             return (enum message_type)i;
     return NORMAL;
 }
@@ -31,13 +33,26 @@ static void deliver(struct ask *q, struct client *to)
     ask_end(q, before);
 }
 
+/* What the sender's own lists keep from its going out is told it (XEP-0016 §2.13, XEP-0191 §3.2). */
+static bool blocked(struct ask *q)
+{
+    if (filter_gives(q->c, PRIVACY_OUT, q->user->bare, q->peer.resource))
+        return false;
+    ask_error_with(q, "not-acceptable",
+                   privacy_blocks(&q->c->user->privacy, q->user->bare, q->peer.resource)
+                       ? "<blocked xmlns=\"urn:xmpp:blocking:errors\"/>" : "");
+    return true;
+}
+
 /* ---- iqs ---- */
 
 void route_iq(struct ask *q)
 {
     struct client *to = client_find(q->user, q->peer.resource);
 
-    if (to)
+    if (blocked(q))
+        return;
+    if (to && filter_takes(q->user, to, PRIVACY_IQ, q->c))
         deliver(q, to);
     else
         ask_error(q, "service-unavailable");
@@ -63,36 +78,49 @@ static void deliver_to(struct ask *q, int least)
 
     ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
     for (struct client *c = q->user->clients; c; c = c->next)
-        if (c->available && c->priority >= least)
+        if (c->available && c->priority >= least &&
+            filter_takes(q->user, c, PRIVACY_MESSAGE, q->c))
             ask_send(q, c);
     ask_end(q, before);
 }
 
-/* XEP-0160 §3, with XEP-0203's time of arrival. */
+/* XEP-0160 §3, with XEP-0203's time of arrival. All of it, or ERR_CAP, ERR_NOMEM. */
+static int keep_text(struct user *u, const struct world *w, const char *p, size_t n)
+{
+    static const char end[] = "</message>";
+    time_t now = (time_t)world_now_s(w);
+    char stamp[sizeof "2002-09-10T23:08:25Z" + 16];
+    size_t before = u->offline.len, tail = sizeof end - 1;
+    struct tm tm;
+    int err;
+
+    if (n <= tail || memcmp(p + n - tail, end, tail) != 0)
+        tail = 0;
+    err = buf_add(&u->offline, p, n - tail);
+    if (!err && tail) {
+        gmtime_r(&now, &tm);
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        err = buf_printf(&u->offline, "<delay xmlns=\"" NS_DELAY "\" from=\"%s\" stamp=\"%s\"/>%s",
+                         u->domain, stamp, end);
+    }
+    if (!err)
+        err = buf_add(&u->offline, "", 1);
+    if (err)
+        u->offline.len = before;
+    return err;
+}
+
 static void keep(struct ask *q)
 {
     struct buf *before = ask_begin(q);
-    time_t now = (time_t)world_now_s(q->c->world);
-    char stamp[sizeof "2002-09-10T23:08:25Z" + 16];
-    size_t n;
-    struct tm tm;
+    bool full;
 
     ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
-    n = q->text->len;
-    if (!q->err && n > 10 && memcmp(q->text->p + n - 10, "</message>", 10) == 0) {
-        gmtime_r(&now, &tm);
-        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
-        q->text->len -= 10;
-        ask_put(q, "<delay xmlns=\"" NS_DELAY "\" from=\"$D\" stamp=\"");
-        ask_put(q, stamp);
-        ask_put(q, "\"/></message>");
-    }
-    ask_put_raw(q, "", 1);
     if (!q->err)
-        q->err = buf_add(&q->user->offline, q->text->p, q->text->len);
-    n = q->err == ERR_CAP;
+        q->err = keep_text(q->user, q->c->world, q->text->p, q->text->len);
+    full = q->err == ERR_CAP;
     ask_end(q, before);
-    if (n) /* it holds no more (XEP-0160 §3) */
+    if (full) /* it holds no more (XEP-0160 §3) */
         ask_error(q, "service-unavailable");
 }
 
@@ -105,7 +133,9 @@ static void to_account(struct ask *q, enum message_type type)
 {
     int best = best_priority(q->user);
 
-    if (type == GROUPCHAT)
+    if (blocked(q))
+        return;
+    if (type == GROUPCHAT || !filter_takes(q->user, NULL, PRIVACY_MESSAGE, q->c))
         ask_error(q, "service-unavailable");
     else if (type == ERROR)
         return;
@@ -120,7 +150,11 @@ static void to_resource(struct ask *q, enum message_type type)
 {
     struct client *to = client_find(q->user, q->peer.resource);
 
-    if (to)
+    if (to && blocked(q))
+        return;
+    if (to && !filter_takes(q->user, to, PRIVACY_MESSAGE, q->c))
+        ask_error(q, "service-unavailable");
+    else if (to)
         deliver(q, to);
     else if (type == CHAT || type == NORMAL)
         to_account(q, type);
@@ -130,7 +164,7 @@ static void to_resource(struct ask *q, enum message_type type)
 
 void route_message(struct ask *q)
 {
-    enum message_type type = type_of(q);
+    enum message_type type = type_named(q->type);
 
     switch ((enum ask_target)q->target) {
     case ASK_NOBODY:
@@ -162,4 +196,71 @@ void route_offline(struct client *c)
     for (size_t at = 0; at < kept->len; at += strlen(kept->p + at) + 1)
         client_send(c, kept->p + at, strlen(kept->p + at));
     buf_free(kept);
+}
+
+/* ---- what a client did not get (XEP-0198 §5) ---- */
+
+static void message_again(struct client *lost, const char *p, size_t n)
+{
+    struct user *u = lost->user;
+    int best = best_priority(u);
+
+    if (best < 0 && keep_text(u, lost->world, p, n))
+        return; /* it holds no more */
+    for (struct client *c = u->clients; c && best >= 0; c = c->next)
+        if (c->available && c->priority >= best)
+            client_send(c, p, n);
+}
+
+/* Who asked is told that there is no answer. */
+static void iq_again(struct client *lost, const struct item *it)
+{
+    const char *id = item_attr(it, 0, "id"), *from = item_attr(it, 0, "from");
+    struct buf *out = &lost->world->scratch;
+    struct client *asker = NULL;
+    char bare[JID_MAX + 1];
+    struct user *u = NULL;
+    struct jid j;
+    int err;
+
+    if (from && prep_jid(from, &j))
+        u = world_find(lost->world, prep_bare(&j, bare));
+    if (u && id)
+        asker = client_find(u, j.resource);
+    if (!asker)
+        return;
+    out->len = 0;
+    err = buf_str(out, "<iq type=\"error\" from=\"");
+    if (!err)
+        err = client_put_jid(lost, out);
+    if (!err)
+        err = buf_str(out, "\" to=\"");
+    if (!err)
+        err = client_put_jid(asker, out);
+    if (!err)
+        err = buf_str(out, "\" id=\"");
+    if (!err)
+        err = markup_escape(out, id);
+    if (!err)
+        err = buf_str(out, "\"><error type=\"cancel\"><service-unavailable xmlns=\"" NS_STANZAS
+                           "\"/></error></iq>");
+    if (!err)
+        client_send(asker, out->p, out->len);
+}
+
+void route_again(struct client *lost, const char *p, size_t n)
+{
+    const struct item *it = world_read(lost->world, p, n);
+    const char *type = it ? item_attr(it, 0, "type") : NULL;
+    enum message_type kind = type_named(type);
+
+    if (!it)
+        return;
+    if (item_is(it, 0, NS_CLIENT, "message")) {
+        if (item_find(it, 2, NS_CLIENT, "body") >= 0 && (kind == CHAT || kind == NORMAL))
+            message_again(lost, p, n);
+    } else if (item_is(it, 0, NS_CLIENT, "iq") && type &&
+               (strcmp(type, "get") == 0 || strcmp(type, "set") == 0)) {
+        iq_again(lost, it);
+    }
 }

@@ -38,8 +38,9 @@ struct server {
     bool own_reader;
     struct scan scan;
     struct reader_stream root;
-    struct client client;
+    struct client *client; /* owned */
     struct scripted *scripted; /* owned: a captured server is played; else NULL */
+    struct server *next, **at; /* the world's */
     struct login login;
     struct buf in; /* a token that came in pieces */
     struct buf out;
@@ -51,6 +52,7 @@ struct server {
     bool wants_tls;
     bool opened;     /* our header of the present stream is out */
     bool done;
+    bool ended;      /* by the end of its stream */
     bool full;       /* because its output was */
 };
 
@@ -88,6 +90,16 @@ static int emit(struct server *s)
     return err;
 }
 
+/* The same of a stanza: it is counted. */
+static int emit_stanza(struct server *s)
+{
+    bool asks = s->text.len && managed_sent(s->client, s->text.p, s->text.len);
+
+    if (asks && buf_str(&s->text, SM_REQUEST))
+        return ERR_NOMEM;
+    return emit(s);
+}
+
 static int emit_str(struct server *s, const char *xml)
 {
     int err = buf_str(&s->text, xml);
@@ -104,8 +116,8 @@ static int release(struct server *s)
         return 0;
     s->hold_until_us = -1;
     err = flush_held(s);
-    if (!err && s->client.contacts_due_us >= 0)
-        presence_contacts(&s->client);
+    if (!err && s->client->contacts_due_us >= 0)
+        presence_contacts(s->client);
     return err;
 }
 
@@ -116,7 +128,7 @@ static int put_header(struct server *s, const char *id)
                             "xmlns:stream='" NS_STREAM "' from='");
 
     if (!err)
-        err = markup_escape(text, s->client.domain);
+        err = markup_escape(text, s->client->domain);
     if (!err)
         err = buf_str(text, "' id='");
     if (!err)
@@ -158,6 +170,7 @@ static int finish(struct server *s, const char *last)
     if (!err)
         err = emit_str(s, "</stream:stream>");
     s->done = true;
+    s->ended = true;
     return err;
 }
 
@@ -220,8 +233,8 @@ static struct stream_state state_of(const struct server *s)
 {
     struct stream_state state = {
         .tls = s->tls,
-        .authenticated = s->client.user != NULL,
-        .accounts = s->client.world->closed,
+        .authenticated = s->client->user != NULL,
+        .accounts = s->client->world->closed,
     };
     struct scram_binding b;
 
@@ -234,8 +247,8 @@ static struct stream_state state_of(const struct server *s)
 static int emit_features(struct server *s)
 {
     struct stream_state state = state_of(s);
-    const struct profile *p = s->client.world->profile;
-    int err = s->scripted ? script_put_features(s->client.world->script, p, &state, &s->text)
+    const struct profile *p = s->client->world->profile;
+    int err = s->scripted ? script_put_features(s->client->world->script, p, &state, &s->text)
                           : stream_features_put(&s->text, p, &state);
 
     return err ? err : emit(s);
@@ -244,7 +257,7 @@ static int emit_features(struct server *s)
 /* The domain asked for; without `to` the one of the stream before. False if it is none. */
 static bool take_domain(struct server *s, const char *to)
 {
-    return !to || !*to || client_domain(&s->client, to);
+    return !to || !*to || client_domain(s->client, to);
 }
 
 static int take_header(struct server *s, const char *p, size_t n)
@@ -275,7 +288,7 @@ static int take_header(struct server *s, const char *p, size_t n)
 static int take_starttls(struct server *s, const struct item *it)
 {
     (void)it;
-    if (s->tls || s->client.user)
+    if (s->tls || s->client->user)
         return finish(s, "<failure xmlns=\"" NS_TLS "\"/>");
     s->wants_tls = true;
     return emit_str(s, "<proceed xmlns=\"" NS_TLS "\"/>");
@@ -303,12 +316,12 @@ static int take_sasl(struct server *s, const struct item *it)
 /* Who is not bound yet becomes so by our own answers, as far as it has something to say. */
 static int ask_all(struct server *s, struct ask *q)
 {
-    bool bound = s->client.bound;
+    bool bound = s->client->bound;
 
     if (s->scripted && bound)
         return scripted_stanza(s->scripted, q, s->now_us);
     answers_stanza(q);
-    return s->scripted && !q->err && s->client.bound ? scripted_bound(s->scripted, q, s->now_us)
+    return s->scripted && !q->err && s->client->bound ? scripted_bound(s->scripted, q, s->now_us)
                                                      : q->err;
 }
 
@@ -317,7 +330,7 @@ static int take_stanza(struct server *s, const struct item *it)
     struct ask q;
     int err;
 
-    ask_init(&q, &s->client, it, &s->root.root, &s->text);
+    ask_init(&q, s->client, it, &s->root.root, &s->text);
     err = ask_all(s, &q);
     if (err)
         return err;
@@ -325,8 +338,9 @@ static int take_stanza(struct server *s, const struct item *it)
         return stream_error(s, q.stream_error);
     if (q.effects & ASK_RELEASES)
         err = release(s);
+    s->client->sm.in += s->client->sm.on;
     if (!err)
-        err = emit(s);
+        err = emit_stanza(s);
     if (q.effects & ASK_HOLDS && s->hold_until_us < 0)
         s->hold_until_us = s->now_us + HOLD_US;
     return err || !s->scripted ? err : play(s);
@@ -343,6 +357,41 @@ static int take_element(struct server *s, const struct item *it)
     return err ? err : play(s);
 }
 
+/* ---- stream management (stream_management.h) ---- */
+
+static int take_sm(struct server *s, const struct item *it)
+{
+    bool ends;
+    int err;
+
+    if (!profile_has(s->client->world->profile, FEATURE_SM))
+        return stream_error(s, "unsupported-stanza-type");
+    err = managed_take(s->client, it, &s->text, &ends);
+    if (!err)
+        err = emit(s);
+    return !err && ends ? finish(s, "") : err;
+}
+
+void server_adopt(struct server *s, struct client *c)
+{
+    struct client *own = s->client;
+    struct server *other = c->server;
+
+    own->user = NULL;
+    s->client = c;
+    c->server = s;
+    if (!other) {
+        world_attach(c->world, c);
+        client_free(own);
+        return;
+    }
+    other->client = own;
+    own->server = other;
+    server_end(other, "conflict");
+}
+
+/* ---- the table ---- */
+
 static int take_item(struct server *s, const char *p, size_t n)
 {
     static const struct {
@@ -358,6 +407,7 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SASL, "auth", true, take_sasl},
         {NS_SASL, "response", true, take_sasl},
         {NS_SASL, "abort", true, take_sasl},
+        {NS_SM, NULL, false, take_sm},
         /* clang-format on */
     };
     const struct item *it;
@@ -366,11 +416,11 @@ static int take_item(struct server *s, const char *p, size_t n)
 
     if (err)
         return unreadable(s, (enum error_code)err);
-    if (s->scripted && s->client.user && scripted_takes(it))
+    if (s->scripted && s->client->user && scripted_takes(it))
         return take_element(s, it);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (item_is(it, 0, rows[i].ns, rows[i].name))
-            return rows[i].before_auth && s->client.user
+            return rows[i].before_auth && s->client->user
                        ? stream_error(s, "policy-violation")
                        : rows[i].take(s, it);
     return stream_error(s, item_is(it, 0, "jabber:server", NULL) ? "invalid-namespace"
@@ -435,6 +485,35 @@ static int settle(struct server *s, int err)
     return err == ERR_CAP ? 0 : err;
 }
 
+static void enlist(struct server *s, struct world *w)
+{
+    s->next = w->servers;
+    s->at = &w->servers;
+    if (s->next)
+        s->next->at = &s->next;
+    w->servers = s;
+}
+
+/* The first of the list keeps the world's time: there must be another. */
+static void unlist(struct server *s)
+{
+    struct world *w = s->options.world;
+
+    *s->at = s->next;
+    if (s->next)
+        s->next->at = s->at;
+    if (w->waiting && w->servers)
+        server_wake(w->servers);
+}
+
+static void let_go(struct client *c, bool ended)
+{
+    if (!ended && managed_waits(c))
+        world_wait(c->world, c);
+    else
+        client_gone(c);
+}
+
 struct server *server_new(const struct server_options *o)
 {
     struct server *s = calloc(1, sizeof *s);
@@ -450,16 +529,17 @@ struct server *server_new(const struct server_options *o)
     buf_init(&s->out, o->world->script ? SCRIPT_BYTES : OUTPUT_BYTES);
     buf_init(&s->text, s->out.max);
     buf_init(&s->held, HELD_BYTES);
-    client_init(&s->client, o->world, s);
-    login_init(&s->login, &s->client);
+    s->client = client_new(o->world, s);
+    enlist(s, o->world);
+    login_init(&s->login, s->client);
     s->login.binding = o->binding;
     s->login.binding_arg = o->binding_arg;
     reader_stream_init(&s->root);
     expect_stream(s);
-    if (o->world->script)
+    if (o->world->script && s->client)
         s->scripted = scripted_new(&(struct scripted_options){
-            o->world->script, &s->client, o->unanswered, o->unanswered_arg});
-    if (!s->reader || (o->stream_id && !s->options.stream_id) ||
+            o->world->script, s->client, o->unanswered, o->unanswered_arg});
+    if (!s->client || !s->reader || (o->stream_id && !s->options.stream_id) ||
         (o->world->script && !s->scripted)) {
         server_free(s);
         return NULL;
@@ -471,13 +551,14 @@ void server_free(struct server *s)
 {
     if (!s)
         return;
-    presence_gone(&s->client);
     scripted_free(s->scripted);
+    unlist(s);
+    if (s->client)
+        let_go(s->client, s->ended);
     if (s->own_reader)
         reader_free(s->reader);
     free((char *)s->options.stream_id);
     login_reset(&s->login);
-    client_free(&s->client);
     reader_stream_free(&s->root);
     buf_free(&s->in);
     buf_free(&s->out);
@@ -554,21 +635,32 @@ bool server_done(const struct server *s)
     return s->done;
 }
 
-int64_t server_due_us(const struct server *s)
+static int64_t own_due_us(const struct server *s)
 {
     if (s->done)
         return -1;
     if (s->scripted) /* more goes out when there is room */
         return s->out.len < SCRIPT_ROOM ? scripted_due_us(s->scripted) : -1;
-    return s->hold_until_us >= 0 ? s->hold_until_us : s->client.contacts_due_us;
+    return s->hold_until_us >= 0 ? s->hold_until_us : s->client->contacts_due_us;
+}
+
+/* Its own, and the world's if that is for it to see to. */
+int64_t server_due_us(const struct server *s)
+{
+    const struct world *w = s->options.world;
+    int64_t due = own_due_us(s), worlds = w->servers == s ? world_due_us(w) : -1;
+
+    return due < 0 || (worlds >= 0 && worlds < due) ? worlds : due;
 }
 
 int server_tick(struct server *s, int64_t now_us)
 {
-    int64_t due = server_due_us(s);
+    int64_t due;
     int err = 0;
 
     s->now_us = now_us;
+    world_tick(s->options.world, now_us);
+    due = own_due_us(s);
     if (due < 0 || now_us < due)
         return 0;
     if (s->scripted)
@@ -576,7 +668,7 @@ int server_tick(struct server *s, int64_t now_us)
     else if (s->hold_until_us >= 0)
         err = release(s);
     else
-        presence_contacts(&s->client);
+        presence_contacts(s->client);
     return settle(s, err);
 }
 
@@ -596,6 +688,11 @@ void server_send(struct server *s, const char *p, size_t n)
     err = send_out(s, p, n);
     s->done = err;
     s->full |= err == ERR_CAP;
+    server_wake(s);
+}
+
+void server_wake(struct server *s)
+{
     if (s->options.wake)
         s->options.wake(s->options.wake_arg);
 }
@@ -605,6 +702,5 @@ void server_end(struct server *s, const char *condition)
     if (s->done)
         return;
     settle(s, stream_error(s, condition));
-    if (s->options.wake)
-        s->options.wake(s->options.wake_arg);
+    server_wake(s);
 }

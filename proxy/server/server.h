@@ -13,6 +13,7 @@
 
 #include "../channel_binding.h"
 
+struct client;
 struct reader;
 struct server;
 struct world;
@@ -37,6 +38,7 @@ struct server_options {
 
 /* Returns owned, NULL if there is no memory. Borrows `o` for the call only. */
 struct server *server_new(const struct server_options *o);
+/* Tell it the time before with server_tick(): a client that can be resumed waits from then on. */
 void server_free(struct server *s);
 
 /* Bytes from the client, in any pieces. `now_us`: any steady clock. 0 or an error code (ERR_NOMEM,
@@ -70,6 +72,13 @@ int64_t server_now_us(const struct server *s); /* of the last call */
 
 /* A stanza, whole. One that cannot take it is done. */
 void server_send(struct server *s, const char *p, size_t n);
+
+/* It has something due: its timer must be set again. */
+void server_wake(struct server *s);
+
+/* The connection, logged in and not bound, goes on with client `c` (XEP-0198 §5), whose other
+ * connection ends with <conflict/>, if it has one. Its own client is gone behind this. */
+void server_adopt(struct server *s, struct client *c);
 
 /* Ends the stream with this condition (RFC 6120 §4.9.3). */
 void server_end(struct server *s, const char *condition);

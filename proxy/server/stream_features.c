@@ -66,6 +66,7 @@ static const struct {
                          BEFORE_TLS | BEFORE_LOGIN, NULL},
     [FEATURE_SESSION] = {"<session xmlns=\"" NS_SESSION "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_BIND] = {"<bind xmlns=\"" NS_BIND "\"/>", BEHIND_LOGIN, NULL},
+    [FEATURE_SM] = {"<sm xmlns=\"" NS_SM "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_COMPRESSION] = {NULL, BEHIND_LOGIN, put_compression},
 };
 

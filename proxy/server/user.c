@@ -30,6 +30,7 @@ void user_free(struct user *u)
         return;
     credentials_wipe(&u->credentials);
     roster_free(&u->roster);
+    privacy_free(&u->privacy);
     stash_free(&u->stash);
     buf_free(&u->offline);
     free(u->local);

@@ -7,7 +7,9 @@
 
 #include "credentials.h"
 #include "prep.h"
+#include "privacy.h"
 #include "roster.h"
+#include "stream_management.h"
 #include "stash.h"
 
 #define USER_CLIENTS 16 /* resources at once */
@@ -20,10 +22,13 @@ struct user {
     const char *domain;      /* in `bare` */
     struct credentials credentials;
     struct roster roster;
+    struct privacy privacy;
     struct stash stash;      /* private XML, the vCard */
     struct buf offline;      /* messages for it while nobody is there, each with a NUL behind it */
     struct client *clients;  /* bound, the latest first */
     bool temporary;          /* goes with its last client: ANONYMOUS */
+    char sm_id[SM_ID_SIZE];  /* the last session that was not resumed in time, "": none */
+    uint32_t sm_in;          /* and the stanzas of it that were handled */
     int64_t left_s;          /* wall clock, when its last client went; 0: never */
 };
 

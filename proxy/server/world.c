@@ -8,6 +8,10 @@
 #include <openssl/rand.h>
 
 #include "../../decoder/jid.h"
+#include "../../decoder/reader.h"
+#include "client.h"
+#include "part.h"
+#include "server.h"
 
 #define SCRATCH_BYTES (512u << 10) /* an item, and what is put around it */
 
@@ -29,6 +33,11 @@ struct world *world_new(const struct profile *p)
     w->profile = p;
     w->began_s = world_now_s(w);
     buf_init(&w->scratch, SCRATCH_BYTES);
+    w->part = part_new();
+    if (!w->part) {
+        world_free(w);
+        return NULL;
+    }
     return w;
 }
 
@@ -36,6 +45,13 @@ void world_free(struct world *w)
 {
     if (!w)
         return;
+    while (w->waiting) {
+        struct client *c = w->waiting;
+
+        world_attach(w, c);
+        client_free(c);
+    }
+    reader_free(w->reader);
     for (unsigned i = 0; i < WORLD_BUCKETS; i++) {
         while (w->bucket[i]) {
             struct user *u = w->bucket[i];
@@ -44,6 +60,7 @@ void world_free(struct world *w)
             user_free(u);
         }
     }
+    part_free(w->part);
     buf_free(&w->scratch);
     OPENSSL_cleanse(w->secret, sizeof w->secret);
     free(w);
@@ -75,7 +92,7 @@ struct user *world_make(struct world *w, const char *local, const char *domain)
 
     if (!u)
         return NULL;
-    if (profile_begin(w->profile, u)) {
+    if (profile_begin(w->profile, u, w->part)) {
         user_free(u);
         return NULL;
     }
@@ -106,6 +123,86 @@ bool world_serves(const struct world *w, const char *domain)
             if (strcmp(u->domain, domain) == 0)
                 return true;
     return false;
+}
+
+/* ---- clients without a connection ---- */
+
+static void enlist(struct world *w, struct client *c)
+{
+    struct client **at = &w->waiting;
+
+    while (*at && (*at)->until_us <= c->until_us)
+        at = &(*at)->next_waiting;
+    c->next_waiting = *at;
+    *at = c;
+    w->waits++;
+    if (w->servers)
+        server_wake(w->servers);
+}
+
+void world_wait(struct world *w, struct client *c)
+{
+    if (w->waits >= WORLD_WAITING)
+        world_forget(w, w->waiting);
+    c->server = NULL;
+    c->until_us = w->now_us + (int64_t)w->profile->sm_max_s * 1000000;
+    enlist(w, c);
+}
+
+void world_attach(struct world *w, struct client *c)
+{
+    struct client **at = &w->waiting;
+
+    while (*at && *at != c)
+        at = &(*at)->next_waiting;
+    if (!*at)
+        return;
+    *at = c->next_waiting;
+    w->waits--;
+}
+
+void world_forget(struct world *w, struct client *c)
+{
+    world_attach(w, c);
+    client_gone(c);
+}
+
+void world_hurry(struct world *w, struct client *c)
+{
+    if (c->until_us == 0)
+        return;
+    world_attach(w, c);
+    c->until_us = 0;
+    enlist(w, c);
+}
+
+int64_t world_due_us(const struct world *w)
+{
+    return w->waiting ? w->waiting->until_us : -1;
+}
+
+void world_tick(struct world *w, int64_t now_us)
+{
+    w->now_us = now_us;
+    while (w->waiting && w->waiting->until_us <= now_us)
+        world_forget(w, w->waiting);
+}
+
+const struct item *world_read(struct world *w, const char *p, size_t n)
+{
+    struct reader_stream none;
+    const struct item *it = NULL;
+    struct error e;
+    int err;
+
+    if (!w->reader)
+        w->reader = reader_new();
+    if (!w->reader)
+        return NULL;
+    reader_stream_init(&none);
+    err = reader_item(w->reader, &none, p, n, &it, &e);
+    reader_stream_free(&none);
+    return err ? NULL : it;
 }
 
 int64_t world_now_s(const struct world *w)

@@ -187,6 +187,13 @@ async def direct_tls_through_the_proxy(world):
     assert "unanswered" not in records[-1], records[-1]
 
 
+async def server_without_tls(world):
+    tap = await world.tap("--client-tls", "off")
+    status, out, err = await world.replay(world.kept, options=["--to", f"tcp://127.0.0.1:{tap.port}"])
+    assert status == 0 and "live SCRAM-SHA-256\n" in out, (status, out, err)
+    assert_one_sentence(err, "offers no TLS", "tls://")
+
+
 async def last_of_several(world):
     both = world.folder / "both.jsonl.gz"
     both.write_bytes(world.redacted.read_bytes() + world.kept.read_bytes())
@@ -240,7 +247,7 @@ async def wrong_usage(world):
 
 TESTS = (kept_session_is_the_same, redacted_session_is_the_same_but_for_what_is_redacted,
          another_account_is_the_same, server_with_less_differs, json_says_the_same,
-         stream_management_is_our_own, direct_tls_through_the_proxy, session_by_name, last_of_several,
+         stream_management_is_our_own, direct_tls_through_the_proxy, server_without_tls, session_by_name, last_of_several,
          wrong_password, untrusted_certificate, nobody_there, wrong_usage)
 
 if __name__ == "__main__":

@@ -169,6 +169,38 @@ static inline void open_bound(struct link *l, const char *header)
     assert_non_null(strstr(got(l), "<jid>" ME "</jid>"));
 }
 
+/* Logs `name` in, with any password: a new stream is open, not bound. */
+static inline void log_in(struct link *l, struct world *w, const char *name)
+{
+    char plain[256], xml[1024];
+    struct buf base64;
+    int n = snprintf(plain, sizeof plain, "%c%s%csecret", 0, name, 0);
+
+    buf_init(&base64, 1024);
+    assert_int_equal(buf_base64(&base64, plain, (size_t)n), 0);
+    open_in(l, w);
+    server_tls(l->s);
+    snprintf(xml, sizeof xml, OPEN "<auth" SASL " mechanism='PLAIN'>%.*s</auth>" OPEN,
+             (int)base64.len, base64.p);
+    buf_free(&base64);
+    feed(l, xml);
+    assert_non_null(strstr(got(l), SUCCESS));
+}
+
+/* The same, and binds `resource`. */
+static inline void open_as(struct link *l, struct world *w, const char *name, const char *resource)
+{
+    char xml[1024];
+
+    log_in(l, w, name);
+    snprintf(xml, sizeof xml, "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+                              "<resource>%s</resource></bind></iq>", resource);
+    feed(l, xml);
+    snprintf(xml, sizeof xml, "<jid>%s@example.org/%s</jid>", name, resource);
+    if (!strstr(got(l), xml))
+        fail_msg("no %s in %s", xml, l->got.p);
+}
+
 /* Every stream the server sent is well-formed as far as it goes. */
 static inline void assert_well_formed(const char *p, size_t n)
 {

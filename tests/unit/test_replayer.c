@@ -312,6 +312,7 @@ static void begin_with(struct stage *s, void (*read)(struct plan *, const char *
                                   .u.session_facts = {.upstream = "", .secrets = "redact"}};
 
     *s = (struct stage){.reader = reader_new(), .now_us = 1000000};
+    assert_non_null(s->reader);
     snprintf(s->account.name, sizeof s->account.name, "carol");
     snprintf(s->account.domain, sizeof s->account.domain, "new.example");
     snprintf(s->account.password, sizeof s->account.password, "pencil");
@@ -374,7 +375,7 @@ static void expect_report(struct stage *s, const char *wanted, bool all_same)
 
     assert_non_null(to);
     assert_int_equal(report_write(&s->r, &o, to, &counts), 0);
-    fclose(to);
+    assert_int_equal(fclose(to), 0);
     assert_true(strlen(text) >= strlen(wanted));
     at = text + strlen(text) - strlen(wanted);
     assert_string_equal(at, wanted);

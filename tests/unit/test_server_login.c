@@ -100,7 +100,7 @@ static int on_gsasl(Gsasl *ctx, Gsasl_session *s, Gsasl_property prop)
 }
 
 /* Logs in with libgsasl; returns what the server said last. */
-static const char *log_in(struct link *l, const struct client_is *c)
+static const char *try_login(struct link *l, const struct client_is *c)
 {
     Gsasl *g;
     Gsasl_session *s;
@@ -183,7 +183,7 @@ static void test_scram(void **state)
         struct link l;
 
         open_bindable(&l, w, strstr(c->mechanism, "-PLUS") != NULL);
-        said = log_in(&l, c);
+        said = try_login(&l, c);
         snprintf(want, sizeof want, rows[i].condition ? "<%s/><text xml:lang=\"en\">" : "<success ",
                  rows[i].condition);
         if (!strstr(said, want))

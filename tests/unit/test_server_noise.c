@@ -2,6 +2,8 @@
  * what each is sent stays a well-formed stream, and nobody's memory is touched twice (sanitizers). */
 #include "server_tests.h"
 
+#include "../../proxy/server/client.h"
+
 #define CLIENTS 5
 #define STEPS   400
 #define SEEDS   30
@@ -80,6 +82,20 @@ static const char *address(void)
     return out;
 }
 
+static int64_t clock_us;
+
+/* Of one that waits, maybe another's. */
+static const char *resumption(const struct world *w)
+{
+    static char out[128];
+
+    if (dice(3) == 0)
+        return "";
+    snprintf(out, sizeof out, "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>",
+             w->waiting ? w->waiting->sm.id : "", w->waiting ? w->waiting->sm.acked + dice(3) : 0);
+    return out;
+}
+
 /* Client `i` logs in as one of the accounts, sometimes as one that somebody else uses. */
 static void join(struct link *l, struct world *w, int i)
 {
@@ -90,10 +106,11 @@ static void join(struct link *l, struct world *w, int i)
     buf_init(&base64, 256);
     assert_int_equal(buf_base64(&base64, plain, (size_t)n), 0);
     open_in(l, w);
+    l->now_us = clock_us;
     server_tls(l->s);
     snprintf(xml, sizeof xml, OPEN "<auth" SASL " mechanism='PLAIN'>%.*s</auth>" OPEN
-             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
-             "<resource>r</resource></bind></iq>", (int)base64.len, base64.p);
+             "%s<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+             "<resource>r</resource></bind></iq>", (int)base64.len, base64.p, resumption(w));
     buf_free(&base64);
     feed(l, xml);
 }
@@ -135,13 +152,14 @@ static void play(const char *profile, unsigned seed)
             leave(&l[i]);
             join(&l[i], w, i);
         }
-        l[i].now_us += dice(200000);
+        clock_us += dice(500) ? dice(200000) : 310000000;
+        l[i].now_us = clock_us;
         assert_int_equal(server_tick(l[i].s, l[i].now_us), 0);
         say(&l[i]);
     }
     for (int i = 0; i < CLIENTS; i++)
         leave(&l[i]);
-    free_world(w);
+    free_world(w); /* with those that wait */
 }
 
 static void test_noise(void **state)

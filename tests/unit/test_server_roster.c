@@ -14,29 +14,6 @@
 #define ANN2 ANN "/two"
 #define BOB1 BOB "/one"
 
-/* ---- connections ---- */
-
-/* Logs `name` in, with any password, and binds `resource`. */
-static void join(struct link *l, struct world *w, const char *name, const char *resource)
-{
-    char plain[256], xml[1024], jid[256];
-    struct buf base64;
-    int n = snprintf(plain, sizeof plain, "%c%s%csecret", 0, name, 0);
-
-    buf_init(&base64, 1024);
-    assert_int_equal(buf_base64(&base64, plain, (size_t)n), 0);
-    open_in(l, w);
-    server_tls(l->s);
-    snprintf(xml, sizeof xml, OPEN "<auth" SASL " mechanism='PLAIN'>%.*s</auth>" OPEN
-             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
-             "<resource>%s</resource></bind></iq>", (int)base64.len, base64.p, resource);
-    buf_free(&base64);
-    feed(l, xml);
-    snprintf(jid, sizeof jid, "<jid>%s@example.org/%s</jid>", name, resource);
-    if (!strstr(got(l), jid))
-        fail_msg("no %s in %s", jid, l->got.p);
-}
-
 /* `text` with each id="UUID" of a push as id="", so that it can be compared. */
 static const char *without_ids(const char *text)
 {
@@ -74,8 +51,8 @@ static void test_items(void **state)
     struct link one, two;
 
     (void)state;
-    join(&one, w, "ann", "one");
-    join(&two, w, "ann", "two");
+    open_as(&one, w, "ann", "one");
+    open_as(&two, w, "ann", "two");
     feed(&one, ROSTER_GET);
     expect(&one, "<iq type=\"result\" id=\"1\" to=\"" ANN1 "\">"
                  "<query xmlns=\"jabber:iq:roster\"></query></iq>");
@@ -116,7 +93,7 @@ static void test_bad_sets(void **state)
     char xml[512];
 
     (void)state;
-    join(&l, w, "ann", "one");
+    open_as(&l, w, "ann", "one");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         snprintf(xml, sizeof xml, ROSTER_SET("%s"), rows[i].in);
         feed(&l, xml);
@@ -141,8 +118,8 @@ static void test_subscribe(void **state)
     struct link ann, bob;
 
     (void)state;
-    join(&ann, w, "ann", "one");
-    join(&bob, w, "bob", "one");
+    open_as(&ann, w, "ann", "one");
+    open_as(&bob, w, "bob", "one");
     feed(&ann, ROSTER_GET "<presence/>");
     feed(&bob, ROSTER_GET "<presence><show>away</show></presence>");
     got(&ann);
@@ -192,12 +169,12 @@ static void test_subscribe_later(void **state)
     struct link ann, bob;
 
     (void)state;
-    join(&bob, w, "bob", "one");
+    open_as(&bob, w, "bob", "one");
     close_link(&bob); /* his account is there */
-    join(&ann, w, "ann", "one");
+    open_as(&ann, w, "ann", "one");
     feed(&ann, ROSTER_GET "<presence/>" SUB("subscribe", BOB));
     got(&ann);
-    join(&bob, w, "bob", "one");
+    open_as(&bob, w, "bob", "one");
     feed(&bob, "<presence/>");
     expect(&bob, HERE(BOB1, BOB) FROM(ANN, BOB, "subscribe"));
     feed(&bob, SUB("unsubscribed", ANN));
@@ -258,9 +235,9 @@ static void test_gone(void **state)
     struct link ann, bob, two;
 
     (void)state;
-    join(&ann, w, "ann", "one");
-    join(&two, w, "ann", "two");
-    join(&bob, w, "bob", "one");
+    open_as(&ann, w, "ann", "one");
+    open_as(&two, w, "ann", "two");
+    open_as(&bob, w, "bob", "one");
     feed(&bob, "<presence/>");
     feed(&two, "<presence/>");
     got(&bob);
@@ -285,10 +262,10 @@ static void test_conflict(void **state)
     struct link old, new;
 
     (void)state;
-    join(&old, w, "ann", "one");
+    open_as(&old, w, "ann", "one");
     feed(&old, "<presence/>");
     got(&old);
-    join(&new, w, "ann", "one");
+    open_as(&new, w, "ann", "one");
     expect(&old, STREAM_ERROR("conflict"));
     assert_true(server_done(old.s));
     close_link(&old);
@@ -311,7 +288,7 @@ static void test_conflict_otherwise(void **state)
         const char *says;
 
         p->conflict = ways[i];
-        join(&old, w, "ann", "one");
+        open_as(&old, w, "ann", "one");
         open_in(&new, w);
         server_tls(new.s);
         feed(&new, OPEN AUTH_PLAIN OPEN BIND("one"));
@@ -341,9 +318,9 @@ static void test_messages(void **state)
 
     (void)state;
     w->fixed_s = 1000000000;
-    join(&one, w, "ann", "one");
-    join(&two, w, "ann", "two");
-    join(&bob, w, "bob", "one");
+    open_as(&one, w, "ann", "one");
+    open_as(&two, w, "ann", "two");
+    open_as(&bob, w, "bob", "one");
     /* nobody is there for a bare JID; a full one is connected all the same */
     feed(&bob, M(ANN, "chat", "later") M(ANN2, "chat", "now") M(ANN, "headline", "lost"));
     expect(&one, "");
@@ -380,8 +357,8 @@ static void test_iqs(void **state)
     struct link ann, bob;
 
     (void)state;
-    join(&ann, w, "ann", "one");
-    join(&bob, w, "bob", "one");
+    open_as(&ann, w, "ann", "one");
+    open_as(&bob, w, "bob", "one");
     feed(&ann, "<iq type='get' id='7' to='" BOB1 "'><q xmlns='x'/></iq>");
     expect(&bob, "<iq from=\"" ANN1 "\" to=\"" BOB1 "\" type='get' id='7'><q xmlns='x'/></iq>");
     feed(&bob, "<iq type='result' id='7' to='" ANN1 "'/>");

@@ -314,7 +314,7 @@ static void close_live(struct live *l)
     "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "        \
     "to='new.example' version='1.0'>"
 
-static void log_in(struct live *l)
+static void enter(struct live *l)
 {
     server_tls(l->link.s);
     feed(&l->link, OPEN_NEW AUTH_PLAIN OPEN_NEW BIND("here"));
@@ -350,7 +350,7 @@ static void plays_as_captured(void **state)
         print_message("  %s\n", rows[i].name);
         s->speed = rows[i].speed;
         open_live(&l, s, false);
-        log_in(&l);
+        enter(&l);
         play(&l, rows[i].live);
         close_live(&l);
     }
@@ -445,7 +445,7 @@ static void what_has_no_answer_is_named(void **state)
 
     (void)state;
     open_live(&l, script_of(LOGGED_IN, ""), false);
-    log_in(&l);
+    enter(&l);
     feed(&l.link, ASK("1", "to='new.example'><query xmlns='urn:q' node='n'/>"));
     assert_string_equal(l.asked, "iq get of {urn:q}query, node n, to new.example");
     feed(&l.link, "<presence/><message to='a@b'><body/></message>"); /* these need none */
@@ -496,7 +496,7 @@ static void much_goes_out_as_it_is_fetched(void **state)
             buf_printf(&pushes, "s0 <message id='%04d'><body>%064d</body></message>\n", i, i), 0);
     assert_int_equal(buf_add(&pushes, "", 1), 0);
     open_live(&l, script_of(LOGGED_IN, pushes.p), false);
-    log_in(&l);
+    enter(&l);
     assert_int_equal(server_input(l.link.s, "<presence/>", 11, 0), 0);
     for (size_t now = 1; now; n += now) {
         const char *p = server_output(l.link.s, &now);
@@ -524,7 +524,7 @@ static void many_wait_and_none_is_lost(void **state)
               script_of(LOGGED_IN, "c0 " ASK("1", PING) "\nc0 <presence/>\n"
                                                         "s12 <iq type='result' id='1'/>\n"),
               false);
-    log_in(&l);
+    enter(&l);
     for (int i = 0; i < 1000; i++)
         feed(&l.link, ASK("x", PING));
     feed(&l.link, "<presence/>");

@@ -13,6 +13,7 @@ contact-presence = <priority>50</priority><c xmlns="http://jabber.org/protocol/c
 
 privacy-list = <list name="blocked"><item action="allow" order="100"/></list>
 privacy-default = blocked
+privacy-active = blocked
 vcard = <FN>$L</FN><NICKNAME>$L</NICKNAME>
 
 # What it says of itself, in its order and with what it names twice.

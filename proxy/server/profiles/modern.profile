@@ -8,6 +8,7 @@ features = starttls mechanisms channel-binding register rosterver pre-approval b
 ask-caps = yes
 conflict = replace
 failure-text = yes
+sm-max = 300
 
 domain-info = <identity category="server" type="im" name="xmpptap"/>
 domain-info = <identity category="pubsub" type="pep"/>

@@ -2,14 +2,15 @@
 
     aioxmpp_client.py JID PASSWORD HOST PORT CA [OPTION...]
 
-Options: direct-tls (XEP-0368). Trusts CA besides the system's. Prints `talked` once all answers are
-there, and last what happened; exit status 0 if it logged in and out.
+Options: direct-tls (XEP-0368), resume (the connection is cut after the talk, and the stream resumed).
+Trusts CA besides the system's. Prints `talked` once all answers are there, and last what happened; exit status 0 if it logged in and out.
 """
 
 import asyncio
 import datetime
 import logging
 import os
+import socket
 import sys
 import warnings
 
@@ -50,6 +51,19 @@ async def talk(client):
     await asyncio.wait_for(aioxmpp.ping.ping(client, me.replace(localpart=None)), WAIT_S)
 
 
+async def resume(client):
+    """Cuts the connection, and asks something once the stream goes on with the next."""
+    resumed = asyncio.get_running_loop().create_future()
+    client.on_stream_resumed.connect(lambda: resumed.done() or resumed.set_result(None))
+    client.on_stream_destroyed.connect(lambda *_: resumed.done() or
+                                       resumed.set_exception(ConnectionError("not resumed")))
+    client.stream._xmlstream.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    await asyncio.wait_for(resumed, WAIT_S)
+    print("resumed", flush=True)
+    server = client.local_jid.replace(localpart=None, resource=None)
+    await asyncio.wait_for(aioxmpp.ping.ping(client, server), WAIT_S)
+
+
 async def main(jid, password, host, port, ca, *options):
     connector = (aioxmpp.connector.XMPPOverTLSConnector if "direct-tls" in options
                  else aioxmpp.connector.STARTTLSConnector)()
@@ -64,6 +78,8 @@ async def main(jid, password, host, port, ca, *options):
             await talk(client)
             talked = True
             print("talked", flush=True)
+            if "resume" in options:
+                await resume(client)
     except Exception as error:  # whatever it is, it is what happened
         print(f"{'logged' if talked else 'not logged'} in: {type(error).__name__}: {error}")
         return 1
