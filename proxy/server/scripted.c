@@ -6,6 +6,7 @@
 
 #include "../replay/even.h"
 #include "../replay/rewrite.h"
+#include "answers.h"
 #include "ns.h"
 
 #define SM_PREFIX "urn:xmpp:sm:"
@@ -353,7 +354,7 @@ static void note(struct scripted *x, const struct item *it, const char *given)
     x->o.unanswered(x->o.arg, asked, given);
 }
 
-int scripted_stanza(struct scripted *x, struct ask *q, int64_t now_us)
+static int answer_stanza(struct scripted *x, struct ask *q, int64_t now_us)
 {
     bool known, asks = q->it->stanza == ITEM_IQ && !is_answer(q->it);
     int err;
@@ -367,7 +368,8 @@ int scripted_stanza(struct scripted *x, struct ask *q, int64_t now_us)
     return q->err;
 }
 
-int scripted_bound(struct scripted *x, struct ask *q, int64_t now_us)
+/* The request that has bound it: its answer of ours goes where there is a captured one. */
+static int answer_bound(struct scripted *x, struct ask *q, int64_t now_us)
 {
     bool known;
     int err;
@@ -377,6 +379,17 @@ int scripted_bound(struct scripted *x, struct ask *q, int64_t now_us)
     if (!err && known)
         q->text->len = 0;
     return err;
+}
+
+void scripted_ask(struct scripted *x, struct ask *q, int64_t now_us)
+{
+    if (q->c->bound) {
+        q->err = answer_stanza(x, q, now_us);
+        return;
+    }
+    answers_stanza(q);
+    if (!q->err && q->c->bound)
+        q->err = answer_bound(x, q, now_us);
 }
 
 bool scripted_takes(const struct item *it)

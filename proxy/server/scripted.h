@@ -32,12 +32,10 @@ void scripted_free(struct scripted *x);
 /* It is whom its client is: behind the login, and behind bind. */
 void scripted_known(struct scripted *x);
 
-/* A stanza of a client that is bound. What the capture has no answer for is answered in q->text. */
-int scripted_stanza(struct scripted *x, struct ask *q, int64_t now_us) MUST_CHECK;
-
-/* The request that has bound it, whose answer of ours is in q->text: it goes where there is a
- * captured one. */
-int scripted_bound(struct scripted *x, struct ask *q, int64_t now_us) MUST_CHECK;
+/* A stanza of the client's. As long as it is not bound our own answers are given (answers.h); of
+ * the request that binds it, the captured one if there is one. What the capture has no answer for
+ * is answered in q->text. */
+void scripted_ask(struct scripted *x, struct ask *q, int64_t now_us);
 
 /* Is it an element behind the login that is ours: no stanza, nothing of TLS or SASL? Then, what is
  * answered at once is appended to `text`; `*known` is false where nobody knows it. */

@@ -121,21 +121,6 @@ static int release(struct server *s)
     return err;
 }
 
-static int put_header(struct server *s, const char *id)
-{
-    struct buf *text = &s->text;
-    int err = buf_str(text, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
-                            "xmlns:stream='" NS_STREAM "' from='");
-
-    if (!err)
-        err = markup_escape(text, s->client->domain);
-    if (!err)
-        err = buf_str(text, "' id='");
-    if (!err)
-        err = markup_escape(text, id);
-    return err ? err : buf_str(text, "' version='1.0' xml:lang='en'>");
-}
-
 static int emit_header(struct server *s)
 {
     char random[RANDOM_SIZE];
@@ -147,7 +132,7 @@ static int emit_header(struct server *s)
         id = random;
     }
     if (!err)
-        err = s->scripted ? scripted_header(s->scripted, id, &s->text) : put_header(s, id);
+        err = s->scripted ? scripted_header(s->scripted, id, &s->text) : stream_header_put(&s->text, s->client->domain, id);
     s->opened = true;
     return err ? err : emit(s);
 }
@@ -313,25 +298,17 @@ static int take_sasl(struct server *s, const struct item *it)
 
 /* ---- items ---- */
 
-/* Who is not bound yet becomes so by our own answers, as far as it has something to say. */
-static int ask_all(struct server *s, struct ask *q)
-{
-    bool bound = s->client->bound;
-
-    if (s->scripted && bound)
-        return scripted_stanza(s->scripted, q, s->now_us);
-    answers_stanza(q);
-    return s->scripted && !q->err && s->client->bound ? scripted_bound(s->scripted, q, s->now_us)
-                                                     : q->err;
-}
-
 static int take_stanza(struct server *s, const struct item *it)
 {
     struct ask q;
     int err;
 
     ask_init(&q, s->client, it, &s->root.root, &s->text);
-    err = ask_all(s, &q);
+    if (s->scripted)
+        scripted_ask(s->scripted, &q, s->now_us);
+    else
+        answers_stanza(&q);
+    err = q.err;
     if (err)
         return err;
     if (q.stream_error)

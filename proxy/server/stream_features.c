@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../channel_binding.h"
+#include "markup.h"
 #include "ns.h"
 
 /* When a feature is shown. */
@@ -112,4 +113,18 @@ bool stream_features_offers(const struct profile *p, const struct stream_state *
     if (scram && !s->accounts)
         return false;
     return !scram || strcmp(mechanism + n - 5, "-PLUS") != 0 || s->bindings;
+}
+
+int stream_header_put(struct buf *out, const char *domain, const char *id)
+{
+    int err = buf_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
+                           "xmlns:stream='" NS_STREAM "' from='");
+
+    if (!err)
+        err = markup_escape(out, domain);
+    if (!err)
+        err = buf_str(out, "' id='");
+    if (!err)
+        err = markup_escape(out, id);
+    return err ? err : buf_str(out, "' version='1.0' xml:lang='en'>");
 }
