@@ -13,6 +13,8 @@ struct serving_options {
     const char *accounts; /* a file */
     char *mechanisms;     /* cut up */
     bool modern;          /* SASL2 and Bind 2, too */
+    char *replay;         /* FILE[#SESSION] to be played, cut up */
+    const char *speed;    /* of it: "max", or how many times as fast */
 };
 
 struct capture_options {

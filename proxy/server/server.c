@@ -16,12 +16,15 @@
 #include "presence.h"
 #include "sasl1.h"
 #include "sasl2.h"
+#include "scripted.h"
 #include "stream_features.h"
 #include "world.h"
 
 #define ITEM_BYTES   (256u << 10)
 #define OUTPUT_BYTES (1u << 20)
 #define HELD_BYTES   (256u << 10)
+#define SCRIPT_BYTES (16u << 20)  /* output where captured items are played: one may have 4 MiB */
+#define SCRIPT_ROOM  (256u << 10) /* with so much of it unfetched the rest waits */
 #define KEEP_BYTES   4096 /* a buffer that has grown larger is given back when it is empty */
 #define DEPTH        256
 
@@ -37,6 +40,7 @@ struct server {
     struct scan scan;
     struct reader_stream root;
     struct client *client; /* owned */
+    struct scripted *scripted; /* owned: a captured server is played; else NULL */
     struct server *next, **at; /* the world's */
     struct login login;
     struct sasl2 sasl2;
@@ -123,7 +127,6 @@ static int emit_header(struct server *s)
 {
     char random[RANDOM_SIZE];
     const char *id = s->options.stream_id;
-    struct buf *text = &s->text;
     int err = 0;
 
     if (!id) {
@@ -131,25 +134,22 @@ static int emit_header(struct server *s)
         id = random;
     }
     if (!err)
-        err = buf_str(text, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
-                            "xmlns:stream='" NS_STREAM "' from='");
-    if (!err)
-        err = markup_escape(text, s->client->domain);
-    if (!err)
-        err = buf_str(text, "' id='");
-    if (!err)
-        err = markup_escape(text, id);
-    if (!err)
-        err = buf_str(text, "' version='1.0' xml:lang='en'>");
+        err = s->scripted ? scripted_header(s->scripted, id, &s->text) : stream_header_put(&s->text, s->client->domain, id);
     s->opened = true;
     return err ? err : emit(s);
 }
+
 
 /* Ends the stream: behind what is held, with `last` before the end tag. */
 static int finish(struct server *s, const char *last)
 {
     int err = release(s);
 
+    if (!err && s->scripted) {
+        scripted_close(s->scripted);
+        err = scripted_play(s->scripted, s->now_us, OUTPUT_BYTES, &s->text);
+        err = err ? err : emit(s);
+    }
     if (!err && !s->opened)
         err = emit_header(s);
     if (!err)
@@ -159,6 +159,19 @@ static int finish(struct server *s, const char *last)
     s->done = true;
     s->ended = true;
     return err;
+}
+
+/* What is due of the captured server, as far as there is room. */
+static int play(struct server *s)
+{
+    int err = 0;
+
+    if (s->done || s->out.len >= SCRIPT_ROOM)
+        return 0;
+    err = scripted_play(s->scripted, s->now_us, SCRIPT_ROOM - s->out.len, &s->text);
+    if (!err)
+        err = emit(s);
+    return !err && scripted_over(s->scripted) ? finish(s, "") : err;
 }
 
 /* RFC 6120 §4.9. `text` is our own, and may be empty. */
@@ -225,7 +238,9 @@ static struct stream_state state_of(const struct server *s)
 static int emit_features(struct server *s)
 {
     struct stream_state state = state_of(s);
-    int err = stream_features_put(&s->text, s->client->world->profile, &state);
+    const struct profile *p = s->client->world->profile;
+    int err = s->scripted ? script_put_features(s->client->world->script, p, &state, &s->text)
+                          : stream_features_put(&s->text, p, &state);
 
     return err ? err : emit(s);
 }
@@ -248,6 +263,8 @@ static int take_header(struct server *s, const char *p, size_t n)
         return unreadable(s, (enum error_code)err);
     version = item_attr(it, 0, "version");
     known = take_domain(s, item_attr(it, 0, "to"));
+    if (s->scripted)
+        scripted_known(s->scripted);
     if (!item_is(it, 0, NS_STREAM, "stream"))
         return stream_error(s, "invalid-namespace");
     if (!known)
@@ -314,7 +331,10 @@ static int take_stanza(struct server *s, const struct item *it)
     int err;
 
     ask_init(&q, s->client, it, &s->root.root, &s->text);
-    answers_stanza(&q);
+    if (s->scripted)
+        scripted_ask(s->scripted, &q, s->now_us);
+    else
+        answers_stanza(&q);
     err = q.err;
     if (err)
         return err;
@@ -327,7 +347,18 @@ static int take_stanza(struct server *s, const struct item *it)
         err = emit_stanza(s);
     if (q.effects & ASK_HOLDS && s->hold_until_us < 0)
         s->hold_until_us = s->now_us + HOLD_US;
-    return err;
+    return err || !s->scripted ? err : play(s);
+}
+
+/* An element that is no stanza, where a captured server is played. */
+static int take_element(struct server *s, const struct item *it)
+{
+    bool known;
+    int err = scripted_element(s->scripted, it, &s->root.root, s->now_us, &s->text, &known);
+
+    if (!err && !known)
+        return stream_error(s, "unsupported-stanza-type");
+    return err ? err : play(s);
 }
 
 /* ---- stream management (stream_management.h) ---- */
@@ -392,6 +423,8 @@ static int take_item(struct server *s, const char *p, size_t n)
 
     if (err)
         return unreadable(s, (enum error_code)err);
+    if (s->scripted && s->client->user && scripted_takes(it))
+        return take_element(s, it);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (item_is(it, 0, rows[i].ns, rows[i].name))
             return rows[i].before_auth && s->client->user
@@ -500,8 +533,8 @@ struct server *server_new(const struct server_options *o)
     s->options.stream_id = o->stream_id ? strdup(o->stream_id) : NULL;
     s->hold_until_us = -1;
     buf_init(&s->in, ITEM_BYTES);
-    buf_init(&s->out, OUTPUT_BYTES);
-    buf_init(&s->text, OUTPUT_BYTES);
+    buf_init(&s->out, o->world->script ? SCRIPT_BYTES : OUTPUT_BYTES);
+    buf_init(&s->text, s->out.max);
     buf_init(&s->held, HELD_BYTES);
     s->client = client_new(o->world, s);
     enlist(s, o->world);
@@ -510,7 +543,11 @@ struct server *server_new(const struct server_options *o)
     s->login.binding_arg = o->binding_arg;
     reader_stream_init(&s->root);
     expect_stream(s);
-    if (!s->client || !s->reader || (o->stream_id && !s->options.stream_id)) {
+    if (o->world->script && s->client)
+        s->scripted = scripted_new(&(struct scripted_options){
+            o->world->script, s->client, o->unanswered, o->unanswered_arg});
+    if (!s->client || !s->reader || (o->stream_id && !s->options.stream_id) ||
+        (o->world->script && !s->scripted)) {
         server_free(s);
         return NULL;
     }
@@ -521,6 +558,7 @@ void server_free(struct server *s)
 {
     if (!s)
         return;
+    scripted_free(s->scripted);
     unlist(s);
     if (s->client)
         let_go(s->client, s->ended);
@@ -576,6 +614,9 @@ const char *server_output(struct server *s, size_t *n)
 void server_sent(struct server *s, size_t n)
 {
     buf_drop(&s->out, n);
+    if (s->scripted && play(s))
+        s->done = true;
+    give_back(&s->text);
     give_back(&s->out);
 }
 
@@ -606,6 +647,8 @@ static int64_t own_due_us(const struct server *s)
 {
     if (s->done)
         return -1;
+    if (s->scripted) /* more goes out when there is room */
+        return s->out.len < SCRIPT_ROOM ? scripted_due_us(s->scripted) : -1;
     return s->hold_until_us >= 0 ? s->hold_until_us : s->client->contacts_due_us;
 }
 
@@ -628,7 +671,9 @@ int server_tick(struct server *s, int64_t now_us)
     due = own_due_us(s);
     if (due < 0 || now_us < due)
         return 0;
-    if (s->hold_until_us >= 0)
+    if (s->scripted)
+        err = play(s);
+    else if (s->hold_until_us >= 0)
         err = release(s);
     else
         presence_contacts(s->client);

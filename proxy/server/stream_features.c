@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../channel_binding.h"
+#include "markup.h"
 #include "ns.h"
 
 /* When a feature is shown. */
@@ -18,7 +19,8 @@ static int put_names(struct buf *out, const struct profile *p, const struct stre
     return err;
 }
 
-static int put_mechanisms(struct buf *out, const struct profile *p, const struct stream_state *s)
+int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
+                                   const struct stream_state *s)
 {
     int err = buf_str(out, "<mechanisms xmlns=\"" NS_SASL "\">");
 
@@ -75,7 +77,8 @@ static const struct {
                            BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
     [FEATURE_PREAPPROVAL] = {"<sub xmlns=\"" NS_PREAPPROVAL "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_STARTTLS] = {NULL, BEFORE_TLS, put_starttls},
-    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN, put_mechanisms},
+    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN,
+                            stream_features_put_mechanisms},
     [FEATURE_CHANNEL_BINDING] = {NULL, BEFORE_LOGIN, put_bindings},
     [FEATURE_SASL2] = {NULL, BEFORE_LOGIN, put_sasl2},
     [FEATURE_REGISTER] = {"<register xmlns=\"http://jabber.org/features/iq-register\"/>",
@@ -132,4 +135,18 @@ bool stream_features_offers(const struct profile *p, const struct stream_state *
     if (scram && !s->accounts)
         return false;
     return !scram || strcmp(mechanism + n - 5, "-PLUS") != 0 || s->bindings;
+}
+
+int stream_header_put(struct buf *out, const char *domain, const char *id)
+{
+    int err = buf_str(out, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
+                           "xmlns:stream='" NS_STREAM "' from='");
+
+    if (!err)
+        err = markup_escape(out, domain);
+    if (!err)
+        err = buf_str(out, "' id='");
+    if (!err)
+        err = markup_escape(out, id);
+    return err ? err : buf_str(out, "' version='1.0' xml:lang='en'>");
 }

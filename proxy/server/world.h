@@ -21,6 +21,7 @@ struct server;
 
 struct world {
     const struct profile *profile; /* borrowed */
+    const struct script *script;   /* borrowed: a captured server that is played; NULL: none */
     struct user *bucket[WORLD_BUCKETS]; /* owned */
     unsigned users;
     bool closed;
