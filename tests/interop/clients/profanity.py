@@ -146,8 +146,8 @@ def talk(screen, jid, options):
     screen.until("logged in successfully")
     if contact:
         screen.type("/roster")
-        screen.until(re.escape(contact))
-        screen.ask_until("/who online", f"(?:Contact|{re.escape(contact)}).* is online")
+        name = screen.until(re.escape(contact) + r" \((.+?)\)")[1]
+        screen.ask_until("/who online", re.escape(f"{name} is online"))
     screen.type(f"/msg {contact or jid} Grüße")
     screen.until("I heard: Grüße" if contact else "(?s)Grüße.*Grüße")
     screen.type("/xmlconsole")
