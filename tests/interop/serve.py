@@ -5,7 +5,7 @@ in again.
 
 Each client of CLIENTS in each profile, certificates checked: roster, presence of the contact, a
 message to it and its answer, a ping, the vCard read, changed and read again, logout; then all of it
-again, and the vCard must be the changed one. What was said must be what tests/interop/golden/ says
+again, and the vCard must be the changed one; and none logs in where it is to trust another CA. What was said must be what tests/interop/golden/ says
 of the client and the profile, but for ids and times; that was written with one version of the
 client, with another it is not compared. --update writes what differs.
 
@@ -27,7 +27,7 @@ import evened  # noqa: E402
 import peers  # noqa: E402
 import suite  # noqa: E402
 from client import Client  # noqa: E402
-from prosody import Prosody  # noqa: E402
+from prosody import Prosody, make_ca  # noqa: E402
 from tap import Tap  # noqa: E402
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
@@ -124,6 +124,7 @@ class World:
         self.versions = {}
 
     async def start(self):
+        self.other_ca = make_ca(self.folder, "other-ca")
         await asyncio.to_thread(peers.build, self.folder, self.wanted)
         for server in self.profiles.values():
             await server.start()
@@ -144,15 +145,20 @@ class World:
         await client.next_of(client.presences)
         return client
 
-    async def log_in(self, server, client, *options):
-        """The client's whole login; it must go well."""
+    async def run(self, server, client, ca, *options):
+        """A client's whole login; its exit status, and what it says."""
         home = self.folder / f"home{len(self.children)}"
         home.mkdir()
         child = await peers.start(client, self.folder, home, account_of(client), PASSWORD,
-                                  server.tap.port, server.tap.ca(), options)
+                                  server.tap.port, ca, options)
         self.children.append(child)
         text, _ = await asyncio.wait_for(child.communicate(), CLIENT_S)
-        assert child.returncode == 0, f"exit status {child.returncode}: {text.decode()}"
+        return child.returncode, text.decode(errors="replace")
+
+    async def log_in(self, server, client, *options):
+        """It must go well."""
+        status, text = await self.run(server, client, server.tap.ca(), *options)
+        assert status == 0, f"exit status {status}: {text}"
 
     async def stop(self):
         for child in self.children:
@@ -229,6 +235,28 @@ def test_of(client, profile):
     return test
 
 
+def distrust_of(client):
+    """Certificates are checked: with another CA it does not log in."""
+    async def test(world):
+        if not world.version(client):
+            return suite.SKIPPED
+        server = next(iter(world.profiles.values()))
+        before = {*server.tap.records()}
+        status, text = await world.run(server, client, world.other_ca)
+        assert status != 0, text
+
+        def ended():
+            new = [s for name, s in server.tap.records().items() if name not in before]
+            return new if new and all(s[-1]["event"] == "end" for s in new) else None
+        for session in await server.tap.until(ended, "the session's end"):
+            said = [r.get("label", "") for r in session if r.get("dir") == "c2s"]
+            assert "tls.request" in said, said
+            assert not any(label.startswith("sasl") for label in said), said
+        return None
+    test.__name__ = f"{client}, another CA"
+    return test
+
+
 def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="only " + ", ".join(QUICK))
@@ -240,6 +268,7 @@ def main(words=None):
     def tests_of(world):
         clients = QUICK if arguments.quick else CLIENTS
         tests = [test_of(client, profile) for client in clients for profile in world.profiles]
+        tests += [distrust_of(client) for client in clients]
         return [t for t in tests if all(word in t.__name__ for word in arguments.words)]
     return suite.run("serve", lambda folder: World(folder, arguments), tests_of,
                      WAIT_S * 2 + CLIENT_S * 2)

@@ -143,7 +143,9 @@ def card_of(screen, options):
 
 def talk(screen, jid, options):
     contact = options.get("contact")
-    screen.until("logged in successfully")
+    if "failed" in screen.until("logged in successfully|certificate verification failed")[0]:
+        screen.type("/tls deny")
+        raise Wrong(screen.until("certificate verification failed.*")[0])
     if contact:
         screen.type("/roster")
         name = screen.until(re.escape(contact) + r" \((.+?)\)")[1]
