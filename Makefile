@@ -32,7 +32,7 @@ INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_
                tests/interop/namespaces.py tests/interop/balancer.py \
                tests/interop/bridge.py tests/interop/replay.py tests/interop/faults.py \
                tests/interop/served_streams.py tests/interop/logins.py)
-INTEROP     += $(wildcard tests/interop/serve_quick.py)
+INTEROP     += $(wildcard tests/interop/serve_quick.py tests/interop/serve_world.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 BENCH_LOAD  := $(filter-out tests/bench/count.c,$(wildcard tests/bench/*.c))
@@ -132,7 +132,7 @@ RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(FUZZ:%=bui
 ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asan/%)
 # The peers of the end-to-end tests need no watching here, the program does; how connections come
 # to it is nothing to its threads.
-TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/serve_quick.py %/namespaces.py %/balancer.py,$(INTEROP)) \
+TSAN_TESTS    := $(UNIT:%=build/tsan/%) $(filter-out %/serve_quick.py %/serve_world.py %/namespaces.py %/balancer.py,$(INTEROP)) \
     $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill \
     %/test_workers,$(E2E)))
 

@@ -31,17 +31,15 @@ import xml.etree.ElementTree as ElementTree
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import peers  # noqa: E402
-from prosody import Prosody  # noqa: E402
-from tap import PROGRAM, Tap  # noqa: E402
+from served import DOMAIN, PASSWORD, PROFILES, REFERENCE, served  # noqa: E402
+from tap import PROGRAM  # noqa: E402
 
 SOURCES = HERE.parents[1] / "build" / "interop" / "sources"
 WAIT_S = 15
 TEST_S = 8  # one test
 RUN_S = 400
-DOMAIN, PASSWORD = "xmpp.example", "correct-horse-battery"
 # aioxmpp's tests take it for granted that an account is new.
 USERS = [f"user{number}" for number in range(1, 201)]
-PROFILES = ("documented", "modern")
 OK, SKIPPED = "ok", "skipped"
 
 # Why a test cannot pass, or is not run, by `LIBRARY FILE.TEST`.
@@ -97,42 +95,6 @@ def fetch(package):
         subprocess.run(["tar", "xf", archives[0], "-C", folder / "tree"], check=True, timeout=60)
     inner = list((folder / "tree").iterdir())
     return inner[0] if len(inner) == 1 else folder / "tree"
-
-
-# ---- servers ----
-
-class Server:
-    """`serve` in a profile, with USERS as accounts; or Prosody behind the proxy."""
-
-    def __init__(self, folder, profile):
-        self.folder, self.profile = folder, profile
-        self.tap = Tap(folder, WAIT_S)
-        self.prosody = None
-
-    async def start(self):
-        if self.profile == "prosody":
-            self.prosody = Prosody(self.folder / "prosody", ["pep", "presence", "message", "iq",
-                                                             "blocklist", "version", "mam"])
-            await self.prosody.start()
-            accounts = self.prosody.folder / "data" / DOMAIN.replace(".", "%2e") / "accounts"
-            accounts.mkdir(parents=True)
-            for user in USERS:
-                (accounts / f"{user}.dat").write_text(f'return {{ password = "{PASSWORD}" }};')
-            await self.tap.start(self.prosody.port, "--upstream-ca", self.prosody.ca)
-            return
-        options = ["--profile", self.profile]
-        if self.profile == "modern":
-            accounts = self.folder / "accounts"
-            accounts.touch(mode=0o600)
-            accounts.write_text("".join(f"[{user}@{DOMAIN}]\npassword = {PASSWORD}\n\n"
-                                        for user in USERS))
-            options += ["--accounts", accounts]
-        await self.tap.serve(*options)
-
-    async def stop(self):
-        await self.tap.stop()
-        if self.prosody:
-            await self.prosody.stop()
 
 
 async def run(command, folder, **variables):
@@ -210,7 +172,7 @@ def run_itests(sources, port, ca):
             suite.run(Results())
 
 
-async def slixmpp_results(sources, server):
+async def slixmpp_results(sources, server, _profile):
     text = await run([*peers.PYTHON, __file__, "--itests", sources, server.tap.port,
                       server.tap.ca()], server.folder,
                      CI_ACCOUNT1=f"{USERS[0]}@{DOMAIN}", CI_ACCOUNT1_PASSWORD=PASSWORD,
@@ -223,8 +185,8 @@ async def slixmpp_results(sources, server):
 
 # ---- aioxmpp ----
 
-def provisioner(server):
-    if server.profile == "documented":
+def provisioner(server, profile):
+    if profile == "documented":
         name, more = "aioxmpp.e2etest.provision.AnyProvisioner", ""
     else:
         name, more = "provision.NewAccounts", f"accounts={[(u, PASSWORD) for u in USERS]}\n"
@@ -244,9 +206,9 @@ def junit_rows(path):
         yield [name, outcome, detail]
 
 
-async def aioxmpp_results(sources, server):
+async def aioxmpp_results(sources, server, profile):
     config, result = server.folder / "e2etest.ini", server.folder / "result.xml"
-    config.write_text(provisioner(server))
+    config.write_text(provisioner(server, profile))
     tests = [p.relative_to(sources) for p in sorted(sources.glob("tests/**/test_e2e.py"))]
     text = await run(["/usr/bin/python3", "-B", "-W", "ignore", "-m", "pytest", "-q",
                       "-p", "no:cacheprovider", "-p", "aioxmpp.e2etest", "--e2etest-config", config,
@@ -315,10 +277,10 @@ class Table:
 
 async def results(library, sources, profile, folder):
     folder = folder / f"{library}-{profile}"
-    server = Server(folder, profile)
+    server = served(folder, profile, {f"{user}@{DOMAIN}": [] for user in USERS}, WAIT_S)
     try:
         await server.start()
-        return await LIBRARIES[library][1](sources, server)
+        return await LIBRARIES[library][1](sources, server, profile)
     finally:
         await server.stop()
 
@@ -353,7 +315,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--verbose", action="store_true")
-    parser.add_argument("--server", choices=["prosody"])
+    parser.add_argument("--server", choices=[REFERENCE])
     for name in LIBRARIES:
         parser.add_argument(f"--{name}", type=pathlib.Path, metavar="DIR")
     parser.add_argument("words", nargs="*", metavar="WORD")

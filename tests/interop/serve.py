@@ -27,17 +27,15 @@ import evened  # noqa: E402
 import peers  # noqa: E402
 import suite  # noqa: E402
 from client import Client  # noqa: E402
-from prosody import Prosody, make_ca  # noqa: E402
-from tap import Tap  # noqa: E402
+from prosody import make_ca  # noqa: E402
+from served import DOMAIN, PASSWORD, PROFILES, REFERENCE, served  # noqa: E402
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
 SLOW = 4 if os.environ.get("XMPPTAP_SANITIZED") else 1
 WAIT_S = 15 * SLOW
 CLIENT_S = 40 * SLOW
-DOMAIN, PASSWORD = "xmpp.example", "correct-horse-battery"
 CLIENTS = ("slixmpp", "gloox", "strophe", "xmppjs", "aioxmpp", "profanity")
 QUICK = ("slixmpp", "gloox")
-PROFILES = ("documented", "modern")
 
 
 def account_of(client):
@@ -49,67 +47,6 @@ def contact_of(client):
     return f"{client}1@{DOMAIN}"
 
 
-# ---- servers ----
-
-class Embedded:
-    """`xmpptap serve` in a profile."""
-
-    def __init__(self, folder, profile):
-        self.tap = Tap(folder, WAIT_S)
-        self.options = ["--profile", profile]
-        if profile == "modern":
-            self.options += ["--accounts", self.accounts(folder / "accounts")]
-
-    @staticmethod
-    def accounts(path):
-        path.touch(mode=0o600)
-        with path.open("w") as file:
-            for client in CLIENTS:
-                pair = account_of(client), contact_of(client)
-                for account, contact, name in (*pair, "Contact"), (*pair[::-1], client):
-                    file.write(f"[{account}]\npassword = {PASSWORD}\n"
-                               f"roster = {contact} both {name}\n\n")
-        return path
-
-    async def start(self):
-        await self.tap.serve(*self.options)
-
-    async def stop(self):
-        return await self.tap.stop()
-
-    def log(self):
-        return self.tap.messages()
-
-
-class Reference(Embedded):
-    """Prosody behind `xmpptap proxy`."""
-
-    def __init__(self, folder, _profile):
-        self.tap = Tap(folder, WAIT_S)
-        self.prosody = Prosody(folder / "prosody", ["pep", "presence", "message", "iq", "blocklist"])
-
-    async def start(self):
-        await self.prosody.start()
-        rosters = self.prosody.folder / "data" / DOMAIN.replace(".", "%2e") / "roster"
-        rosters.mkdir(parents=True)
-        for client in CLIENTS:
-            pair = account_of(client), contact_of(client)
-            for account, contact in pair, pair[::-1]:
-                self.prosody.register(account, PASSWORD)
-                (rosters / f"{account.partition('@')[0]}.dat").write_text(
-                    f'return {{ ["{contact}"] = {{ subscription = "both"; name = "Contact"; '
-                    "groups = {}; }; [false] = { version = 1; }; };\n")
-        await self.tap.start(self.prosody.port, "--upstream-ca", self.prosody.ca)
-
-    async def stop(self):
-        status = await super().stop()
-        await self.prosody.stop()
-        return status
-
-    def log(self):
-        return super().log() + self.prosody.log.read_text()
-
-
 class World:
     """The servers, by profile, and what runs against them."""
 
@@ -117,9 +54,12 @@ class World:
         self.folder = folder
         self.wanted = [c for c in (QUICK if arguments.quick else CLIENTS)]
         self.update = arguments.update
-        make = Reference if arguments.server else Embedded
-        self.profiles = {profile: make(folder / profile, profile)
-                         for profile in ((arguments.server,) if arguments.server else PROFILES)}
+        accounts = {}
+        for client in CLIENTS:
+            accounts[account_of(client)] = [contact_of(client)]
+            accounts[contact_of(client)] = [account_of(client)]
+        self.profiles = {profile: served(folder / profile, profile, accounts, WAIT_S)
+                         for profile in ([arguments.server] if arguments.server else PROFILES)}
         self.children, self.clients = [], []
         self.versions = {}
 
@@ -261,7 +201,7 @@ def main(words=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="only " + ", ".join(QUICK))
     parser.add_argument("--update", action="store_true", help="write what differs")
-    parser.add_argument("--server", choices=["prosody"])
+    parser.add_argument("--server", choices=[REFERENCE])
     parser.add_argument("words", nargs="*", metavar="WORD")
     arguments = parser.parse_args(words)
 
