@@ -65,7 +65,7 @@ def session(records):
     for record in wire:
         text = TIMES.sub("TIME", SASL.sub(sasl, ids.put(record["xml"])))
         if bound:
-            text = re.sub(rf"(?<=[/>]){re.escape(bound)}(?=[\"'<])", "RESOURCE", text)
+            text = re.sub(rf"(/|<resource>){re.escape(bound)}(?=[\"'<])", r"\1RESOURCE", text)
         label = record.get("label", record["event"])
         items.append(f"#### {ARROWS[record['dir']]} {label}\n{tags(text)}\n")
     end = records[-1]

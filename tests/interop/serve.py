@@ -36,6 +36,9 @@ WAIT_S = 15 * SLOW
 CLIENT_S = 40 * SLOW
 CLIENTS = ("slixmpp", "gloox", "strophe", "xmppjs", "aioxmpp", "profanity")
 QUICK = ("slixmpp", "gloox")
+# What these do only when they are asked to, and with the modern profile can.
+OPTIONS = {"slixmpp": ("sm",), "gloox": ("zlib",)}
+RESUME = ("slixmpp", "xmppjs")
 
 
 def account_of(client):
@@ -99,6 +102,7 @@ class World:
         """It must go well."""
         status, text = await self.run(server, client, server.tap.ca(), *options)
         assert status == 0, f"exit status {status}: {text}"
+        return text
 
     async def stop(self):
         for child in self.children:
@@ -162,8 +166,9 @@ def test_of(client, profile):
         server = world.profiles[profile]
         meet = f"contact={contact_of(client)}"
         contact = await world.contact(server, contact_of(client))
-        await world.log_in(server, client, meet, f"card={client} was here")
-        await world.log_in(server, client, meet, f"card-is={client} was here")
+        options = (meet, *(OPTIONS.get(client, ()) if profile == "modern" else ()))
+        await world.log_in(server, client, *options, f"card={client} was here")
+        await world.log_in(server, client, *options, f"card-is={client} was here")
         await contact.log_out()
         sessions = await sessions_of(server.tap, account_of(client), 2)
         if profile in PROFILES:
@@ -172,6 +177,18 @@ def test_of(client, profile):
                 print(f"skipped {note}", flush=True)
         return None
     test.__name__ = f"{client}, {profile}"
+    return test
+
+
+def resumption_of(client):
+    """The connection is cut, and the stream goes on with the next (XEP-0198)."""
+    async def test(world):
+        if not world.version(client):
+            return suite.SKIPPED
+        text = await world.log_in(world.profiles["modern"], client, "resume")
+        assert "resumed" in text.splitlines(), text
+        return None
+    test.__name__ = f"{client} resumes, modern"
     return test
 
 
@@ -209,6 +226,8 @@ def main(words=None):
         clients = QUICK if arguments.quick else CLIENTS
         tests = [test_of(client, profile) for client in clients for profile in world.profiles]
         tests += [distrust_of(client) for client in clients]
+        if "modern" in world.profiles:
+            tests += [resumption_of(client) for client in RESUME if client in clients]
         return [t for t in tests if all(word in t.__name__ for word in arguments.words)]
     return suite.run("serve", lambda folder: World(folder, arguments), tests_of,
                      WAIT_S * 2 + CLIENT_S * 2)
