@@ -37,8 +37,8 @@ CLIENT_S = 40 * SLOW
 CLIENTS = ("slixmpp", "gloox", "strophe", "xmppjs", "aioxmpp", "profanity")
 QUICK = ("slixmpp", "gloox")
 # What these do only when they are asked to, and with the modern profile can.
-OPTIONS = {"slixmpp": ("sm",), "gloox": ("zlib",)}
-RESUME = ("slixmpp", "xmppjs")
+OPTIONS = {"slixmpp": ("sm",)}
+RESUME = ("xmppjs",)  # slixmpp and aioxmpp: served_streams.py
 
 
 def account_of(client):

@@ -309,34 +309,13 @@ async def what_is_published_is_notified(world):
     assert note["pubsub_event"]["items"]["item"]["nick"]["nick"] == "Jule", note
 
 
-async def a_stream_is_resumed(world):
-    one, two = await friends(world)
-    jid, = world.jids(1)
-    client = world.client(jid)
-    client.register_plugin("xep_0198")
-    await client.log_in(world.tap.port)
-    client.send_presence()
-    await seen(client, client.boundjid.full)
-    resumed = events(client, "session_resumed")
-    client.transport.abort()
-    await asyncio.wait_for(client.ended.wait(), WAIT_S)
-    one.send_message(jid, "while you were gone", mtype="chat")
-    await ping(one)
-    client.connect(("127.0.0.1", world.tap.port))
-    await client.next_of(resumed)
-    assert (await client.next_of(client.messages))["body"] == "while you were gone"
-    assert two.presences.empty()
-    await ping(client)
-
-
 TESTS = (subscriptions_are_asked_for_and_granted, a_roster_item_is_changed_for_all_resources,
          who_goes_is_seen_to_go, who_breaks_off_is_seen_to_go,
          who_is_removed_is_told_and_sees_nothing, messages_wait_for_who_is_away,
          messages_go_to_the_highest_priority, messages_to_nobody_come_back,
          directed_presence_needs_no_subscription, a_resource_is_taken_over, passwords_are_checked,
          a_new_account_registers, who_is_blocked_sees_nothing,
-         messages_are_copied_to_the_other_clients, what_is_published_is_notified,
-         a_stream_is_resumed)
+         messages_are_copied_to_the_other_clients, what_is_published_is_notified)
 
 
 def main():
