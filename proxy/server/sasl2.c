@@ -110,6 +110,7 @@ static int put_challenge(struct buf *out, const struct buf *data)
 static int put_success(const struct client *c, struct buf *out, const struct buf *data,
                        const struct buf *sm, bool resumed)
 {
+    bool bound = c->bound && !resumed;
     int err = buf_str(out, "<success xmlns=\"" NS_SASL2 "\">");
 
     if (!err && data->len)
@@ -120,11 +121,11 @@ static int put_success(const struct client *c, struct buf *out, const struct buf
         err = c->bound ? client_put_jid(c, out) : markup_escape(out, c->user->bare);
     if (!err)
         err = buf_str(out, "</authorization-identifier>");
-    if (!err && c->bound && !resumed)
-        err = buf_str(out, "<bound xmlns=\"" NS_BIND2 "\">");
-    if (!err)
+    if (!err && bound)
+        err = buf_str(out, sm->len ? "<bound xmlns=\"" NS_BIND2 "\">" : "<bound xmlns=\"" NS_BIND2 "\"/>");
+    if (!err && sm->len)
         err = buf_add(out, sm->p, sm->len);
-    if (!err && c->bound && !resumed)
+    if (!err && bound && sm->len)
         err = buf_str(out, "</bound>");
     return err ? err : buf_str(out, "</success>");
 }
