@@ -59,7 +59,7 @@ bool client_domain(struct client *c, const char *to);
  * the world is open. NULL: there is none, or no memory. */
 struct user *client_account(const struct client *c, const char *name, size_t n);
 
-/* It has logged in. */
+/* It has logged in; NULL: it is nobody any more. A temporary account goes with its last one. */
 void client_login(struct client *c, struct user *u);
 
 /* It has a resource now, prepared: it stands in its account's list. False: too many are. */

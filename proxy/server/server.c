@@ -299,6 +299,17 @@ static int too_many_logins(struct server *s)
     return stream_error_with(s, "policy-violation", text);
 }
 
+/* The stream goes on (XEP-0388 §2.6.3), with what waited for who has come back. */
+static int go_on(struct server *s)
+{
+    int err = emit_features(s);
+
+    if (!err && s->sasl2.resumed.len)
+        err = send_out(s, s->sasl2.resumed.p, s->sasl2.resumed.len);
+    sasl2_free(&s->sasl2);
+    return err;
+}
+
 static int take_sasl(struct server *s, const struct item *it)
 {
     struct stream_state state = state_of(s);
@@ -308,7 +319,7 @@ static int take_sasl(struct server *s, const struct item *it)
 
     if (second && !profile_has(s->client->world->profile, FEATURE_SASL2))
         return stream_error(s, "unsupported-stanza-type");
-    err = second ? sasl2_take(&s->sasl2, &s->login, &state, it, &s->text, &result)
+    err = second ? sasl2_take(&s->sasl2, &s->login, &state, it, &s->root.root, &s->text, &result)
                  : sasl1_take(&s->login, &state, it, &s->text, &result);
 
     if (!err && s->login.failures > LOGIN_FAILURES)
@@ -317,8 +328,8 @@ static int take_sasl(struct server *s, const struct item *it)
         err = emit(s);
     if (err || result != LOGIN_DONE)
         return err;
-    if (second) /* the stream goes on (XEP-0388 §2.6.3) */
-        return emit_features(s);
+    if (second)
+        return go_on(s);
     expect_stream(s);
     return 0;
 }
@@ -381,8 +392,8 @@ void server_adopt(struct server *s, struct client *c)
     struct client *own = s->client;
     struct server *other = c->server;
 
-    own->user = NULL;
-    s->client = c;
+    client_login(own, NULL);
+    s->client = s->login.c = c;
     c->server = s;
     if (!other) {
         world_attach(c->world, c);
@@ -539,6 +550,7 @@ struct server *server_new(const struct server_options *o)
     s->client = client_new(o->world, s);
     enlist(s, o->world);
     login_init(&s->login, s->client);
+    sasl2_init(&s->sasl2);
     s->login.binding = o->binding;
     s->login.binding_arg = o->binding_arg;
     reader_stream_init(&s->root);
@@ -681,6 +693,11 @@ int server_tick(struct server *s, int64_t now_us)
 }
 
 /* ---- what others send ---- */
+
+struct client *server_client(const struct server *s)
+{
+    return s->client;
+}
 
 bool server_has_tls(const struct server *s)
 {
