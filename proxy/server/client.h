@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "../../decoder/buf.h"
+#include "csi.h"
 #include "prep.h"
 #include "stream_management.h"
 #include "user.h"
@@ -30,6 +31,7 @@ struct client {
     struct client *next_waiting; /* the world's, and until when it waits */
     int64_t until_us;
     struct managed sm;
+    struct csi csi;
     char domain[JID_PART_MAX + 1];   /* that the client asked for, prepared */
     char resource[JID_PART_MAX + 1]; /* prepared; "" until it is bound */
     bool bound;
@@ -75,6 +77,9 @@ struct client *client_find(const struct user *u, const char *resource);
 /* Sends a stanza to it, whole; may be held back, never refused: a connection that cannot take it is
  * over. For what comes from others, and pushes; the answer to its own request is the ask's. */
 void client_send(struct client *c, const char *p, size_t n);
+
+/* The same at once, whatever its state (csi.h). */
+void client_pass(struct client *c, const char *p, size_t n);
 
 /* Appends its full JID, escaped. Errors: ERR_NOMEM, ERR_CAP. */
 int client_put_jid(const struct client *c, struct buf *out) MUST_CHECK;
