@@ -37,6 +37,10 @@ void answer_version(struct ask *q);
 void answer_time(struct ask *q);
 void answer_last(struct ask *q);
 
+/* carbons.c: XEP-0280 */
+void answer_carbons_enable(struct ask *q);
+void answer_carbons_disable(struct ask *q);
+
 /* privacy_iq.c: XEP-0016 */
 void answer_privacy_get(struct ask *q);
 void answer_privacy_set(struct ask *q);

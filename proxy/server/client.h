@@ -39,6 +39,8 @@ struct client {
     bool interested;          /* it has asked for the roster: gets pushes (RFC 6121 §2.1.6) */
     bool wants_blocks;        /* it has asked for the blocked JIDs: gets pushes (XEP-0191 §3.3) */
     char *active_list;        /* owned: the privacy list it goes by, or NULL: the default */
+    bool carbons;             /* it wants copies (carbons.h) */
+    bool got;                 /* for the length of a call: the message that is routed */
     int priority;
     struct buf presence;      /* its last one, to be sent on: `<presence`, NUL, all behind its name */
     char *directed[CLIENT_DIRECTED]; /* owned: who got its presence besides (RFC 6121 §4.6) */
