@@ -21,6 +21,7 @@ struct client *client_new(struct world *w, struct server *s)
     *c = (struct client){.world = w, .server = s, .contacts_due_us = -1};
     buf_init(&c->presence, PRESENCE_BYTES);
     managed_init(&c->sm);
+    csi_init(&c->csi);
     strcpy(c->domain, w->domain);
     return c;
 }
@@ -52,6 +53,7 @@ void client_free(struct client *c)
     free(c->active_list);
     caps_free(&c->caps);
     managed_free(&c->sm);
+    csi_free(&c->csi);
     free(c);
 }
 
@@ -163,6 +165,12 @@ void client_replace(struct client *c)
 }
 
 void client_send(struct client *c, const char *p, size_t n)
+{
+    if (!csi_holds(c, p, n))
+        client_pass(c, p, n);
+}
+
+void client_pass(struct client *c, const char *p, size_t n)
 {
     bool asks = managed_sent(c, p, n);
 

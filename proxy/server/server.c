@@ -95,7 +95,11 @@ static int emit(struct server *s)
 /* The same of a stanza: it is counted. */
 static int emit_stanza(struct server *s)
 {
-    bool asks = s->text.len && managed_sent(s->client, s->text.p, s->text.len);
+    bool asks;
+
+    if (s->text.len)
+        csi_flush(s->client);
+    asks = s->text.len && managed_sent(s->client, s->text.p, s->text.len);
 
     if (asks && buf_str(&s->text, SM_REQUEST))
         return ERR_NOMEM;
@@ -372,7 +376,7 @@ static int take_element(struct server *s, const struct item *it)
     return err ? err : play(s);
 }
 
-/* ---- stream management (stream_management.h) ---- */
+/* ---- stream management, client state ---- */
 
 static int take_sm(struct server *s, const struct item *it)
 {
@@ -405,6 +409,13 @@ void server_adopt(struct server *s, struct client *c)
     server_end(other, "conflict");
 }
 
+static int take_csi(struct server *s, const struct item *it)
+{
+    bool known = profile_has(s->client->world->profile, FEATURE_CSI) && csi_take(s->client, it);
+
+    return known ? 0 : stream_error(s, "unsupported-stanza-type");
+}
+
 /* ---- the table ---- */
 
 static int take_item(struct server *s, const char *p, size_t n)
@@ -426,6 +437,7 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SASL2, "response", true, take_sasl},
         {NS_SASL2, "abort", true, take_sasl},
         {NS_SM, NULL, false, take_sm},
+        {NS_CSI, NULL, false, take_csi},
         /* clang-format on */
     };
     const struct item *it;
@@ -526,6 +538,7 @@ static void unlist(struct server *s)
 
 static void let_go(struct client *c, bool ended)
 {
+    csi_active(c); /* to what is not acknowledged */
     if (!ended && managed_waits(c))
         world_wait(c->world, c);
     else

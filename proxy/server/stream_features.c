@@ -93,6 +93,7 @@ static const struct {
     [FEATURE_SESSION] = {"<session xmlns=\"" NS_SESSION "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_BIND] = {"<bind xmlns=\"" NS_BIND "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_SM] = {"<sm xmlns=\"" NS_SM "\"/>", BEHIND_LOGIN, NULL},
+    [FEATURE_CSI] = {"<csi xmlns=\"" NS_CSI "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_COMPRESSION] = {NULL, BEHIND_LOGIN, put_compression},
 };
 
