@@ -32,6 +32,7 @@ void caps_cache_free(struct caps_cache *c);
 /* Of a client. Zeroed: it has said nothing. */
 struct caps {
     char *key;  /* owned: the version of its presence, or NULL */
+    bool asked; /* for that version, or known without */
     char id[40]; /* of the request that is out, or "" */
     struct buf wants;
 };
@@ -40,6 +41,9 @@ void caps_free(struct caps *c);
 
 /* The client's own presence has come: asks it, or knows. What it wants is sent to it then. */
 void caps_presence(struct ask *q);
+
+/* There is something that it may want to hear: asks it, if nobody has. */
+void caps_need(struct client *c);
 
 /* An iq result or error of a client's to its server. */
 void caps_answer(struct ask *q);

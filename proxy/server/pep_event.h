@@ -31,6 +31,9 @@ void pep_event_send(struct world *w, struct user *owner, const struct pep_node *
  * `left`: bytes that it may still get, from PEP_LAST_BYTES on; counted down. */
 void pep_event_last(struct client *c, const char *node, size_t *left);
 
+/* Is there a node that it may be told of? */
+bool pep_event_any(const struct client *c);
+
 /* `contact` gets the account's presence from now on: its last items. */
 void pep_event_subscribed(struct user *owner, struct user *contact);
 
