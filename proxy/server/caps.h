@@ -2,7 +2,8 @@
  * XEP-0163 §4.3.2). Where the profile asks, a client whose presence names a version that nobody has
  * told of is asked once.
  *
- * The cache is a world's, by node and version; what a client wants stands with the client. One thread.
+ * The cache is a world's, by node and version; what a client wants stands with the client. One
+ * thread.
  */
 #ifndef XMPPTAP_CAPS_H
 #define XMPPTAP_CAPS_H
@@ -11,9 +12,10 @@
 
 #include "../../decoder/buf.h"
 
-#define CAPS_ENTRIES 256  /* versions that a world remembers; then the oldest goes */
-#define CAPS_WANTS   4096 /* bytes of names that a client wants to hear of; those over it are not taken */
-#define CAPS_KEY     512  /* bytes of a version's name */
+#define CAPS_ENTRIES 256 /* versions that a world remembers; then the oldest goes */
+#define CAPS_WANTS                                                                                 \
+    4096 /* bytes of names that a client wants to hear of; those over it are not taken */
+#define CAPS_KEY 512 /* bytes of a version's name */
 
 struct ask;
 struct client;
@@ -31,8 +33,8 @@ void caps_cache_free(struct caps_cache *c);
 
 /* Of a client. Zeroed: it has said nothing. */
 struct caps {
-    char *key;  /* owned: the version of its presence, or NULL */
-    bool asked; /* for that version, or known without */
+    char *key;   /* owned: the version of its presence, or NULL */
+    bool asked;  /* for that version, or known without */
     char id[40]; /* of the request that is out, or "" */
     struct buf wants;
 };

@@ -22,10 +22,13 @@ bool pep_event_may_read(const struct user *owner, const struct user *reader,
     if (owner == reader)
         return true;
     switch ((enum pep_access)n->config.value[PEP_ACCESS]) {
-    case PEP_ACCESS_OPEN: return true;
+    case PEP_ACCESS_OPEN:
+        return true;
     case PEP_ACCESS_PRESENCE:
-    case PEP_ACCESS_ROSTER: return gets_presence(owner, reader);
-    case PEP_ACCESS_WHITELIST: break;
+    case PEP_ACCESS_ROSTER:
+        return gets_presence(owner, reader);
+    case PEP_ACCESS_WHITELIST:
+        break;
     }
     return false;
 }
@@ -88,8 +91,7 @@ static void send_event(const struct user *owner, const struct pep_node *n, struc
     int err;
 
     out->len = 0;
-    err = buf_printf(out, "<message type=\"%s\"",
-                     pep_config_word(&n->config, PEP_MESSAGE, type));
+    err = buf_printf(out, "<message type=\"%s\"", pep_config_word(&n->config, PEP_MESSAGE, type));
     if (!err)
         err = put_attr(out, " from=\"", owner->bare);
     if (!err)

@@ -1,6 +1,6 @@
-/* pep_event.h: who is told of what an account publishes (XEP-0163 §4.3): its own clients and those of
- * contacts that get its presence, where they are available, want to hear of the node (caps.h), and
- * may read it.
+/* pep_event.h: who is told of what an account publishes (XEP-0163 §4.3): its own clients and those
+ * of contacts that get its presence, where they are available, want to hear of the node (caps.h),
+ * and may read it.
  *
  * Each function sends; who cannot be told for lack of memory is not. One thread.
  */
@@ -9,7 +9,8 @@
 
 #include "pep.h"
 
-#define PEP_LAST_BYTES (256u << 10) /* of last items that a client gets at once; the rest it may fetch */
+#define PEP_LAST_BYTES                                                                             \
+    (256u << 10) /* of last items that a client gets at once; the rest it may fetch */
 
 struct client;
 struct user;
