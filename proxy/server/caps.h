@@ -12,10 +12,9 @@
 
 #include "../../decoder/buf.h"
 
-#define CAPS_ENTRIES 256 /* versions that a world remembers; then the oldest goes */
-#define CAPS_WANTS                                                                                 \
-    4096 /* bytes of names that a client wants to hear of; those over it are not taken */
-#define CAPS_KEY 512 /* bytes of a version's name */
+#define CAPS_ENTRIES 256  /* versions that a world remembers; then the oldest goes */
+#define CAPS_WANTS   4096 /* bytes of names that a client wants to hear of; the rest is not taken */
+#define CAPS_KEY     512  /* bytes of a version's name */
 
 struct ask;
 struct client;

@@ -9,8 +9,7 @@
 
 #include "pep.h"
 
-#define PEP_LAST_BYTES                                                                             \
-    (256u << 10) /* of last items that a client gets at once; the rest it may fetch */
+#define PEP_LAST_BYTES (256u << 10) /* of last items that a client gets at once; it may fetch more */
 
 struct client;
 struct user;

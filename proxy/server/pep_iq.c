@@ -264,7 +264,7 @@ static const struct verb {
     {NS_PUBSUB_OWNER, "affiliations", GET, OWN | NAMED | THERE, pubsub_node_affiliations, NULL},
     {NS_PUBSUB_OWNER, "affiliations", SET, OWN, UNSUPPORTED("modify-affiliations")},
     {NS_PUBSUB_OWNER, "subscriptions", GET | SET, OWN, UNSUPPORTED("manage-subscriptions")},
-/* clang-format on */
+    /* clang-format on */
 #undef UNSUPPORTED
 };
 
