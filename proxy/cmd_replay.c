@@ -1,12 +1,9 @@
 /* cmd_replay.c: `xmpptap replay`: a captured client's side, played against a server. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 
 #include "../logs/message.h"
-#include "../logs/xml_lines.h"
 #include "proxy.h"
 #include "reading.h"
 #include "replay/report.h"
@@ -42,89 +39,6 @@ static const struct option_row rows[] = {
      "for reaching the server (default 10)"},
     {0}};
 
-/* ---- which session ---- */
-
-/* A sentence of ours that may quote what was captured or given. */
-static void tell(const char *fmt, const char *a, const char *b)
-{
-    struct buf text, line;
-
-    buf_init(&text, 16384);
-    buf_init(&line, 65536);
-    if (buf_printf(&text, fmt, a, b) == 0 && xml_lines_inline(&line, text.p, text.len) == 0)
-        fprintf(stderr, "xmpptap: %.*s\n", (int)line.len, line.p);
-    buf_free(&text);
-    buf_free(&line);
-}
-
-/* FILE#SESSION is parted, unless there is a file of that whole name. `*session` is NULL where none
- * is named. Returns the file, NULL where a session of the store is named. */
-static char *part(char *arg, const char **session)
-{
-    struct stat st;
-    char *hash = strrchr(arg, '#');
-
-    *session = NULL;
-    if (stat(arg, &st) == 0)
-        return arg;
-    if (hash) {
-        *hash = '\0';
-        *session = hash + 1;
-        if (reading_is_path(arg))
-            return arg;
-        *hash = '#';
-    }
-    *session = arg;
-    if (reading_is_path(arg)) {
-        *session = NULL;
-        return arg;
-    }
-    return NULL;
-}
-
-/* By its id, or by a beginning that no other has. NULL with that said. */
-static struct store_session *find(const struct store *st, const char *id, const char *where)
-{
-    struct store_session *s = store_find(st, id);
-    size_t n = 0;
-
-    if (s)
-        return s;
-    for (size_t i = 0; i < st->sessions && *id; i++)
-        if (strncmp(st->session[i].id, id, strlen(id)) == 0) {
-            s = &st->session[i];
-            n++;
-        }
-    if (n == 1)
-        return s;
-    tell(n ? "more than one session begins with %s in %s; give more of its id"
-           : "no session %s in %s; `xmpptap list` shows which there are",
-         id, where);
-    return NULL;
-}
-
-static struct store_session *choose(struct store *st, const struct replay_options *o, char *arg)
-{
-    const char *session;
-    char *file = part(arg, &session), dir[4096];
-    char *args[] = {file ? file : arg};
-    struct store_session *s;
-
-    if (reading_open(st, &o->reading, 1, args))
-        return NULL;
-    if (session)
-        return find(st, session, file ? file : reading_store(&o->reading, dir, sizeof dir));
-    if (!st->sessions) {
-        tell("no whole record in %s%s", file, "");
-        return NULL;
-    }
-    s = &st->session[st->sessions - 1];
-    if (st->sessions > 1)
-        tell("%s holds several sessions, and this is the last; to have another: FILE#SESSION, its "
-             "id is in `xmpptap list %s`", file, file);
-    return s;
-}
-
 static int on_event(void *arg, const struct event *ev)
 {
     return plan_event(arg, ev);
@@ -139,7 +53,7 @@ static int read_plan(struct plan *p, const struct replay_options *o, char *arg)
     int err = 0;
 
     store_init(&st);
-    s = choose(&st, o, arg);
+    s = reading_one(&st, &o->reading, arg);
     if (s)
         err = store_read(&st, &s, 1, on_event, p, &e);
     if (err)

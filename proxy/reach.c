@@ -127,12 +127,22 @@ static bool client_binding(void *arg, enum cb_type type, struct scram_binding *b
            cb_get(ssl, type, b);
 }
 
+/* The embedded server plays a captured one, which was not asked that. */
+static void on_unanswered(void *arg, const char *asked, const char *given)
+{
+    struct session *s = arg;
+
+    message(LEVEL_WARN, PAIRS("session", s->id, "side", "client", "phase", "open"),
+            "the capture has no answer to %s: the client got %s", asked, given);
+}
+
 static void begin(struct session *s)
 {
     const struct proxy_options *po = s->proxy->options;
     const struct server_options o = {.world = po->world, .stream_id = po->stream_id,
                                      .reader = s->proxy->reader, .binding = client_binding,
-                                     .binding_arg = s};
+                                     .binding_arg = s, .unanswered = on_unanswered,
+                                     .unanswered_arg = s};
     const struct dial_options d = {
         .resolver = s->proxy->resolver,
         .upstream = s->upstream,

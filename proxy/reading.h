@@ -23,6 +23,10 @@ int reading_open(struct store *st, const struct reading_options *o, int n, char 
 int reading_select(struct store *st, const struct reading_options *o, int n, char **args,
                    struct store_session ***list, size_t *count);
 
+/* The session that `arg` (cut up) names: FILE, of which it is the last, FILE#SESSION or a session of the
+ * store, by its id or a beginning that no other has. Scans what it needs; NULL with that said. */
+struct store_session *reading_one(struct store *st, const struct reading_options *o, char *arg);
+
 /* `show | head`: whoever read standard output has seen enough, which is no error worth a
  * sentence. */
 bool reading_is_over(void);

@@ -240,6 +240,7 @@ static struct plan_item *add_item(struct plan *p, const struct event *ev)
     more += p->items;
     *more = (struct plan_item){
         .n = ev->n,
+        .time_us = ev->time_us,
         .dir = ev->dir,
         .kind = PLAN_ALONE,
         .at = p->bytes.len,

@@ -35,6 +35,7 @@ enum plan_skip {
 
 struct plan_item {
     uint64_t n; /* its number in the archive */
+    int64_t time_us; /* when it came */
     enum dir dir;
     enum plan_kind kind;
     enum plan_skip skip;

@@ -40,9 +40,7 @@ static void leave(struct client *c)
 {
     unlist(c);
     c->user->left_s = world_now_s(c->world);
-    if (c->user->temporary && !c->user->clients)
-        world_remove(c->world, c->user);
-    c->user = NULL;
+    client_login(c, NULL);
 }
 
 void client_free(struct client *c)
@@ -53,6 +51,7 @@ void client_free(struct client *c)
         free(c->directed[i]);
     buf_free(&c->presence);
     free(c->active_list);
+    caps_free(&c->caps);
     managed_free(&c->sm);
     csi_free(&c->csi);
     free(c);
@@ -102,7 +101,13 @@ struct user *client_account(const struct client *c, const char *name, size_t n)
 
 void client_login(struct client *c, struct user *u)
 {
+    struct user *old = c->user;
+
     c->user = u;
+    if (u)
+        u->holders++;
+    if (old && --old->holders == 0 && old->temporary)
+        world_remove(c->world, old);
 }
 
 struct client *client_find(const struct user *u, const char *resource)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "../../decoder/buf.h"
+#include "caps.h"
 #include "csi.h"
 #include "prep.h"
 #include "stream_management.h"
@@ -43,6 +44,7 @@ struct client {
     bool got;                 /* for the length of a call: the message that is routed */
     int priority;
     struct buf presence;      /* its last one, to be sent on: `<presence`, NUL, all behind its name */
+    struct caps caps;         /* while it is available: of what it wants to hear */
     char *directed[CLIENT_DIRECTED]; /* owned: who got its presence besides (RFC 6121 §4.6) */
     int64_t contacts_due_us;  /* when the profile's contacts answer its presence, -1: never */
 };
@@ -61,7 +63,7 @@ bool client_domain(struct client *c, const char *to);
  * the world is open. NULL: there is none, or no memory. */
 struct user *client_account(const struct client *c, const char *name, size_t n);
 
-/* It has logged in. */
+/* It has logged in; NULL: it is nobody any more. A temporary account goes with its last one. */
 void client_login(struct client *c, struct user *u);
 
 /* It has a resource now, prepared: it stands in its account's list. False: too many are. */

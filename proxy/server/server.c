@@ -16,12 +16,16 @@
 #include "ns.h"
 #include "presence.h"
 #include "sasl1.h"
+#include "sasl2.h"
+#include "scripted.h"
 #include "stream_features.h"
 #include "world.h"
 
 #define ITEM_BYTES   (256u << 10)
 #define OUTPUT_BYTES (1u << 20)
 #define HELD_BYTES   (256u << 10)
+#define SCRIPT_BYTES (16u << 20)  /* output where captured items are played: one may have 4 MiB */
+#define SCRIPT_ROOM  (256u << 10) /* with so much of it unfetched the rest waits */
 #define KEEP_BYTES   4096 /* a buffer that has grown larger is given back when it is empty */
 #define DEPTH        256
 
@@ -37,8 +41,10 @@ struct server {
     struct scan scan;
     struct reader_stream root;
     struct client *client; /* owned */
+    struct scripted *scripted; /* owned: a captured server is played; else NULL */
     struct server *next, **at; /* the world's */
     struct login login;
+    struct sasl2 sasl2;
     struct buf in; /* a token that came in pieces */
     struct buf out;
     struct buf text; /* the answer being written */
@@ -127,7 +133,6 @@ static int emit_header(struct server *s)
 {
     char random[RANDOM_SIZE];
     const char *id = s->options.stream_id;
-    struct buf *text = &s->text;
     int err = 0;
 
     if (!id) {
@@ -135,25 +140,22 @@ static int emit_header(struct server *s)
         id = random;
     }
     if (!err)
-        err = buf_str(text, "<?xml version='1.0'?><stream:stream xmlns='" NS_CLIENT "' "
-                            "xmlns:stream='" NS_STREAM "' from='");
-    if (!err)
-        err = markup_escape(text, s->client->domain);
-    if (!err)
-        err = buf_str(text, "' id='");
-    if (!err)
-        err = markup_escape(text, id);
-    if (!err)
-        err = buf_str(text, "' version='1.0' xml:lang='en'>");
+        err = s->scripted ? scripted_header(s->scripted, id, &s->text) : stream_header_put(&s->text, s->client->domain, id);
     s->opened = true;
     return err ? err : emit(s);
 }
+
 
 /* Ends the stream: behind what is held, with `last` before the end tag. */
 static int finish(struct server *s, const char *last)
 {
     int err = release(s);
 
+    if (!err && s->scripted) {
+        scripted_close(s->scripted);
+        err = scripted_play(s->scripted, s->now_us, OUTPUT_BYTES, &s->text);
+        err = err ? err : emit(s);
+    }
     if (!err && !s->opened)
         err = emit_header(s);
     if (!err)
@@ -165,16 +167,32 @@ static int finish(struct server *s, const char *last)
     return err;
 }
 
-/* RFC 6120 §4.9 */
-static int stream_error(struct server *s, const char *condition)
+/* What is due of the captured server, as far as there is room. */
+static int play(struct server *s)
 {
-    char xml[160];
+    int err = 0;
+
+    if (s->done || s->out.len >= SCRIPT_ROOM)
+        return 0;
+    err = scripted_play(s->scripted, s->now_us, SCRIPT_ROOM - s->out.len, &s->text);
+    if (!err)
+        err = emit(s);
+    return !err && scripted_over(s->scripted) ? finish(s, "") : err;
+}
+
+/* RFC 6120 §4.9. `text` is our own, and may be empty. */
+static int stream_error_with(struct server *s, const char *condition, const char *text)
+{
+    char xml[2048];
 
     snprintf(xml, sizeof xml,
-             "<stream:error><%s xmlns=\"urn:ietf:params:xml:ns:xmpp-streams\"/>"
-             "</stream:error>",
-             condition);
+             "<stream:error><%s xmlns=\"" NS_STREAMS "\"/>%s</stream:error>", condition, text);
     return finish(s, xml);
+}
+
+static int stream_error(struct server *s, const char *condition)
+{
+    return stream_error_with(s, condition, "");
 }
 
 /* XEP-0138 §3 */
@@ -219,6 +237,7 @@ static struct stream_state state_of(const struct server *s)
         .tls = s->tls,
         .compressed = s->compression != NULL,
         .authenticated = s->client->user != NULL,
+        .bound = s->client->bound,
         .accounts = s->client->world->closed,
     };
     struct scram_binding b;
@@ -232,7 +251,9 @@ static struct stream_state state_of(const struct server *s)
 static int emit_features(struct server *s)
 {
     struct stream_state state = state_of(s);
-    int err = stream_features_put(&s->text, s->client->world->profile, &state);
+    const struct profile *p = s->client->world->profile;
+    int err = s->scripted ? script_put_features(s->client->world->script, p, &state, &s->text)
+                          : stream_features_put(&s->text, p, &state);
 
     return err ? err : emit(s);
 }
@@ -255,6 +276,8 @@ static int take_header(struct server *s, const char *p, size_t n)
         return unreadable(s, (enum error_code)err);
     version = item_attr(it, 0, "version");
     known = take_domain(s, item_attr(it, 0, "to"));
+    if (s->scripted)
+        scripted_known(s->scripted);
     if (!item_is(it, 0, NS_STREAM, "stream"))
         return stream_error(s, "invalid-namespace");
     if (!known)
@@ -275,21 +298,53 @@ static int take_starttls(struct server *s, const struct item *it)
     return emit_str(s, "<proceed xmlns=\"" NS_TLS "\"/>");
 }
 
+/* A client that goes on with weaker and weaker mechanisms was told at the first why. */
+static int too_many_logins(struct server *s)
+{
+    char text[1536] = "";
+
+    s->text.len = 0;
+    if (s->client->world->profile->failure_text && markup_escape(&s->text, s->login.first) == 0 &&
+        buf_add(&s->text, "", 1) == 0)
+        snprintf(text, sizeof text, "<text xmlns=\"" NS_STREAMS "\" xml:lang=\"en\">%u logins failed in "
+                 "this connection, the first: %s</text>", s->login.failures, s->text.p);
+    s->text.len = 0;
+    return stream_error_with(s, "policy-violation", text);
+}
+
+/* The stream goes on (XEP-0388 §2.6.3), with what waited for who has come back. */
+static int go_on(struct server *s)
+{
+    int err = emit_features(s);
+
+    if (!err && s->sasl2.resumed.len)
+        err = send_out(s, s->sasl2.resumed.p, s->sasl2.resumed.len);
+    sasl2_free(&s->sasl2);
+    return err;
+}
+
 static int take_sasl(struct server *s, const struct item *it)
 {
     struct stream_state state = state_of(s);
+    bool second = strcmp(it->node[0].ns, NS_SASL2) == 0;
     enum login_result result;
-    int err = sasl1_take(&s->login, &state, it, &s->text, &result);
+    int err;
 
-    if (!err && s->login.failures > LOGIN_FAILURES) {
-        s->text.len = 0;
-        return stream_error(s, "policy-violation");
-    }
+    if (second && !profile_has(s->client->world->profile, FEATURE_SASL2))
+        return stream_error(s, "unsupported-stanza-type");
+    err = second ? sasl2_take(&s->sasl2, &s->login, &state, it, &s->root.root, &s->text, &result)
+                 : sasl1_take(&s->login, &state, it, &s->text, &result);
+
+    if (!err && s->login.failures > LOGIN_FAILURES)
+        return too_many_logins(s);
     if (!err)
         err = emit(s);
-    if (!err && result == LOGIN_DONE)
-        expect_stream(s);
-    return err;
+    if (err || result != LOGIN_DONE)
+        return err;
+    if (second)
+        return go_on(s);
+    expect_stream(s);
+    return 0;
 }
 
 /* ---- items ---- */
@@ -300,7 +355,10 @@ static int take_stanza(struct server *s, const struct item *it)
     int err;
 
     ask_init(&q, s->client, it, &s->root.root, &s->text);
-    answers_stanza(&q);
+    if (s->scripted)
+        scripted_ask(s->scripted, &q, s->now_us);
+    else
+        answers_stanza(&q);
     err = q.err;
     if (err)
         return err;
@@ -313,7 +371,18 @@ static int take_stanza(struct server *s, const struct item *it)
         err = emit_stanza(s);
     if (q.effects & ASK_HOLDS && s->hold_until_us < 0)
         s->hold_until_us = s->now_us + HOLD_US;
-    return err;
+    return err || !s->scripted ? err : play(s);
+}
+
+/* An element that is no stanza, where a captured server is played. */
+static int take_element(struct server *s, const struct item *it)
+{
+    bool known;
+    int err = scripted_element(s->scripted, it, &s->root.root, s->now_us, &s->text, &known);
+
+    if (!err && !known)
+        return stream_error(s, "unsupported-stanza-type");
+    return err ? err : play(s);
 }
 
 /* ---- stream management, client state ---- */
@@ -336,8 +405,8 @@ void server_adopt(struct server *s, struct client *c)
     struct client *own = s->client;
     struct server *other = c->server;
 
-    own->user = NULL;
-    s->client = c;
+    client_login(own, NULL);
+    s->client = s->login.c = c;
     c->server = s;
     if (!other) {
         world_attach(c->world, c);
@@ -396,6 +465,9 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SASL, "auth", true, take_sasl},
         {NS_SASL, "response", true, take_sasl},
         {NS_SASL, "abort", true, take_sasl},
+        {NS_SASL2, "authenticate", true, take_sasl},
+        {NS_SASL2, "response", true, take_sasl},
+        {NS_SASL2, "abort", true, take_sasl},
         {NS_SM, NULL, false, take_sm},
         {NS_CSI, NULL, false, take_csi},
         {NS_COMPRESS, "compress", false, take_compress},
@@ -407,6 +479,8 @@ static int take_item(struct server *s, const char *p, size_t n)
 
     if (err)
         return unreadable(s, (enum error_code)err);
+    if (s->scripted && s->client->user && scripted_takes(it))
+        return take_element(s, it);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (item_is(it, 0, rows[i].ns, rows[i].name))
             return rows[i].before_auth && s->client->user
@@ -516,17 +590,22 @@ struct server *server_new(const struct server_options *o)
     s->options.stream_id = o->stream_id ? strdup(o->stream_id) : NULL;
     s->hold_until_us = -1;
     buf_init(&s->in, ITEM_BYTES);
-    buf_init(&s->out, OUTPUT_BYTES);
-    buf_init(&s->text, OUTPUT_BYTES);
+    buf_init(&s->out, o->world->script ? SCRIPT_BYTES : OUTPUT_BYTES);
+    buf_init(&s->text, s->out.max);
     buf_init(&s->held, HELD_BYTES);
     s->client = client_new(o->world, s);
     enlist(s, o->world);
     login_init(&s->login, s->client);
+    sasl2_init(&s->sasl2);
     s->login.binding = o->binding;
     s->login.binding_arg = o->binding_arg;
     reader_stream_init(&s->root);
     expect_stream(s);
-    if (!s->client || !s->reader || (o->stream_id && !s->options.stream_id)) {
+    if (o->world->script && s->client)
+        s->scripted = scripted_new(&(struct scripted_options){
+            o->world->script, s->client, o->unanswered, o->unanswered_arg});
+    if (!s->client || !s->reader || (o->stream_id && !s->options.stream_id) ||
+        (o->world->script && !s->scripted)) {
         server_free(s);
         return NULL;
     }
@@ -537,6 +616,7 @@ void server_free(struct server *s)
 {
     if (!s)
         return;
+    scripted_free(s->scripted);
     unlist(s);
     if (s->client)
         let_go(s->client, s->ended);
@@ -544,6 +624,7 @@ void server_free(struct server *s)
         reader_free(s->reader);
     free((char *)s->options.stream_id);
     login_reset(&s->login);
+    sasl2_free(&s->sasl2);
     reader_stream_free(&s->root);
     compression_free(s->compression);
     buf_free(&s->in);
@@ -638,6 +719,9 @@ void server_sent(struct server *s, size_t n)
         compression_sent(s->compression, n);
     else
         buf_drop(&s->out, n);
+    if (s->scripted && play(s))
+        s->done = true;
+    give_back(&s->text);
     give_back(&s->out);
 }
 
@@ -670,6 +754,8 @@ static int64_t own_due_us(const struct server *s)
         return -1;
     if (s->compression && compression_waits(s->compression))
         return s->now_us;
+    if (s->scripted) /* more goes out when there is room */
+        return s->out.len < SCRIPT_ROOM ? scripted_due_us(s->scripted) : -1;
     return s->hold_until_us >= 0 ? s->hold_until_us : s->client->contacts_due_us;
 }
 
@@ -694,6 +780,8 @@ int server_tick(struct server *s, int64_t now_us)
         return 0;
     if (s->compression && compression_waits(s->compression))
         err = take_compressed(s);
+    else if (s->scripted)
+        err = play(s);
     else if (s->hold_until_us >= 0)
         err = release(s);
     else
@@ -702,6 +790,16 @@ int server_tick(struct server *s, int64_t now_us)
 }
 
 /* ---- what others send ---- */
+
+struct client *server_client(const struct server *s)
+{
+    return s->client;
+}
+
+bool server_has_tls(const struct server *s)
+{
+    return s->tls;
+}
 
 int64_t server_now_us(const struct server *s)
 {

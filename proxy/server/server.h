@@ -30,6 +30,10 @@ struct server_options {
     /* What the client's TLS connection is bound by, as cb_get(). May be NULL: nothing. */
     bool (*binding)(void *arg, enum cb_type type, struct scram_binding *b);
     void *binding_arg;
+    /* Where a captured server is played: it has no answer to `asked`; the client got `given`. May be
+     * NULL. */
+    void (*unanswered)(void *arg, const char *asked, const char *given);
+    void *unanswered_arg;
 };
 
 /* Returns owned, NULL if there is no memory. Borrows `o` for the call only. */
@@ -64,6 +68,9 @@ int server_tick(struct server *s, int64_t now_us);
 
 /* ---- for client.h: inside another connection's call, too ---- */
 
+/* The client it has now: another, behind server_adopt(). */
+struct client *server_client(const struct server *s);
+bool server_has_tls(const struct server *s);
 int64_t server_now_us(const struct server *s); /* of the last call */
 
 /* A stanza, whole. One that cannot take it is done. */

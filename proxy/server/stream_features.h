@@ -1,4 +1,5 @@
-/* stream_features.h: <stream:features/> as the profile orders them (RFC 6120 §4.3.2). Pure. */
+/* stream_features.h: the stream's header, and <stream:features/> as the profile orders them (RFC 6120
+ * §4.2, §4.3.2). Pure. */
 #ifndef XMPPTAP_STREAM_FEATURES_H
 #define XMPPTAP_STREAM_FEATURES_H
 
@@ -7,6 +8,7 @@
 /* Where the stream is. */
 struct stream_state {
     bool tls, authenticated, compressed;
+    bool bound;
     bool starttls;      /* TLS can be had */
     bool accounts;      /* passwords are known: SCRAM can be offered */
     unsigned bindings;  /* bits by enum cb_type */
@@ -15,8 +17,14 @@ struct stream_state {
 int stream_features_put(struct buf *out, const struct profile *p, const struct stream_state *s)
     MUST_CHECK;
 
+/* SASL's <mechanisms/>, those on offer now. */
+int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
+                                   const struct stream_state *s) MUST_CHECK;
+
 /* Is this mechanism on offer now? */
 bool stream_features_offers(const struct profile *p, const struct stream_state *s,
                             const char *mechanism);
+
+int stream_header_put(struct buf *out, const char *domain, const char *id) MUST_CHECK;
 
 #endif

@@ -61,6 +61,7 @@ void world_free(struct world *w)
             user_free(u);
         }
     }
+    caps_cache_free(&w->caps);
     part_free(w->part);
     buf_free(&w->scratch);
     OPENSSL_cleanse(w->secret, sizeof w->secret);
