@@ -437,6 +437,76 @@ static void features_are_what_can_be_played(void **state)
     }
 }
 
+/* SASL2 has bound its client along with the login; the live one logs in, and binds, as it can. */
+static void session_of_sasl2_is_played(void **state)
+{
+    static const char captured[] = LOGIN_TLS
+        "s0 <stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism>"
+        "</authentication></stream:features>\n"
+        "c0=PLAIN <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>\n"
+        "s0 <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@old.example/r"
+        "</authorization-identifier></success>\n"
+        "s0 <stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>\n"
+        "s0 <message to='alice@old.example/r' n='1'/>\n"
+        "c0 " ASK("1", PING) "\ns10 <iq type='result' id='1' n='ping'/>\n";
+    struct live l;
+
+    (void)state;
+    open_live(&l, script_of(captured, ""), false);
+    server_tls(l.link.s);
+    feed(&l.link, OPEN_NEW AUTH_PLAIN OPEN_NEW);
+    assert_non_null(strstr(got(&l.link),
+                           "<stream:features><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='" NS_B
+                           "'/></stream:features>"));
+    assert_null(strstr(l.link.got.p, "urn:xmpp:sasl:2"));
+    feed(&l.link, BIND("here"));
+    assert_non_null(
+        strstr(got(&l.link), "<jid>" MY "</jid></bind></iq><message to='" MY "' n='1'/>"));
+    feed(&l.link, ASK("9", PING));
+    expect(&l.link, "<iq type='result' id='9' n='ping'/>");
+    assert_int_equal(l.unanswered, 0);
+    close_live(&l);
+}
+
+/* So is one of jabber:iq:auth, whose login is ours (XEP-0078). */
+static void session_of_legacy_login_is_played(void **state)
+{
+    static const char auth[] = "<iq type='result' id='a'/>";
+    struct taping *t = tape(
+        "c0 <stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>\n"
+        "s0 " CAPTURED_HEADER "\n"
+        "s0 <stream:features><auth xmlns='http://jabber.org/features/iq-auth'/></stream:features>\n"
+        "c0 <iq type='set' id='a'><query xmlns='jabber:iq:auth'><password>[redacted]</password>"
+        "</query></iq>\n",
+        "");
+    struct script *s = t->s;
+    struct error e;
+    struct live l;
+    char asked[] = "c0 " ASK("1", PING);
+    char answered[] = "s6 <iq type='result' id='1' to='alice@old.example/r'/>";
+
+    (void)state;
+    add(t, (struct event){.kind = EVENT_STANZA,
+                          .dir = DIR_S2C,
+                          .label = "legacy.auth.result",
+                          .re = 4,
+                          .data = auth,
+                          .len = sizeof auth - 1});
+    add_line(t, asked);
+    add_line(t, answered);
+    add(t, (struct event){.kind = EVENT_END, .u.end = {.account = "alice@old.example/r"}});
+    free(t);
+    assert_int_equal(script_ready(s, &e), 0);
+    open_live(&l, s, false);
+    feed(&l.link,
+         OPEN_NEW "<iq type='set' id='x'><query xmlns='jabber:iq:auth'><username>ann</username>"
+                  "<password>secret</password><resource>here</resource></query></iq>");
+    assert_non_null(strstr(got(&l.link), "<iq type=\"result\" id=\"x\""));
+    feed(&l.link, ASK("9", PING));
+    expect(&l.link, "<iq type='result' id='9' to='" MY "'/>");
+    close_live(&l);
+}
+
 /* ---- what is said of it ---- */
 
 static void what_has_no_answer_is_named(void **state)
@@ -540,6 +610,8 @@ int main(void)
         cmocka_unit_test(streams_are_the_captured_ones),
         cmocka_unit_test(no_password_before_tls),
         cmocka_unit_test(features_are_what_can_be_played),
+        cmocka_unit_test(session_of_sasl2_is_played),
+        cmocka_unit_test(session_of_legacy_login_is_played),
         cmocka_unit_test(what_has_no_answer_is_named),
         cmocka_unit_test(sessions_that_cannot_be_played_are_refused),
         cmocka_unit_test(much_goes_out_as_it_is_fetched),
