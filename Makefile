@@ -31,7 +31,8 @@ E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(wildcard tests/interop/prosody_slixmpp.py tests/interop/matrix_quick.py \
                tests/interop/namespaces.py tests/interop/balancer.py \
                tests/interop/bridge.py tests/interop/replay.py tests/interop/faults.py \
-               tests/interop/served_streams.py tests/interop/served.py)
+               tests/interop/served_streams.py tests/interop/logins.py \
+               tests/interop/served.py)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 BENCH_LOAD  := $(filter-out tests/bench/count.c,$(wildcard tests/bench/*.c))

@@ -14,6 +14,7 @@ struct serving_options {
     char *mechanisms;     /* cut up */
     char *replay;         /* FILE[#SESSION] to be played, cut up */
     const char *speed;    /* of it: "max", or how many times as fast */
+    bool modern;          /* SASL2 and Bind 2, too */
 };
 
 struct capture_options {

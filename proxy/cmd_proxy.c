@@ -83,6 +83,8 @@ static const struct option_row rows[] = {
      "embedded server: its accounts and their passwords; without, whoever comes is let in"},
     {0, "mechanisms", "LIST", OPTION_STRING, AT(serving.mechanisms),
      "embedded server: the SASL mechanisms it offers, in their order, parted by commas"},
+    {0, "modern", NULL, OPTION_FLAG, AT(serving.modern),
+     "embedded server: offer SASL2 (XEP-0388) and Bind 2 (XEP-0386), too"},
     {0, "replay", "FILE[#SESSION]", OPTION_STRING, AT(serving.replay),
      "embedded server: be the server of that captured session, as far as its client asks again"},
     {0, "speed", "max|N", OPTION_STRING, AT(serving.speed),

@@ -50,22 +50,16 @@ static int read_session(struct script *s, const struct capture_options *o)
 }
 
 /* What is played, and whether its client can log in as it did. */
-static void tell(const struct script *s, const struct capture_options *o)
+static void tell(const struct script *s)
 {
     const struct plan *p = &s->plan;
-    bool scram = strncmp(p->mechanism, "SCRAM-", 6) == 0;
 
     message(LEVEL_INFO, PAIRS("session", p->session),
             "its server is played, for the client of %s that logged in with %s%s",
             *p->names.bare ? p->names.bare : p->names.domain,
             *p->mechanism ? p->mechanism : "jabber:iq:auth",
             p->gap ? "; bytes of it were not recorded" : "");
-    if (scram && !o->serving.accounts)
-        message(LEVEL_INFO, PAIRS("session", p->session),
-                "without passwords there is no %s: PLAIN is offered, and any password is let in; "
-                "give --accounts FILE to have it",
-                p->mechanism);
-    else if (*p->mechanism && !login_knows(p->mechanism))
+    if (*p->mechanism && !login_knows(p->mechanism))
         message(LEVEL_INFO, PAIRS("session", p->session),
                 "%s is not offered, for it is none that xmpptap knows; the capture's others are, "
                 "or PLAIN",
@@ -88,7 +82,7 @@ int served_open(const struct command *c, struct capture_options *o, struct scrip
     } else if (read_session(s, o) == 0) {
         s->speed = speed;
         if (script_ready(s, &e) == 0) {
-            tell(s, o);
+            tell(s);
             *script = s;
             return 0;
         }

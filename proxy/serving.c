@@ -1,5 +1,8 @@
 #include "serving.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "../logs/message.h"
 #include "served.h"
 #include "server/accounts.h"
@@ -20,17 +23,40 @@ static int check(const struct command *c, const struct capture_options *o)
     bool ours = o->proxy.upstream.kind == UPSTREAM_BUILTIN;
     const struct serving_options *s = &o->serving;
 
-    if (!ours && (s->profile || s->accounts || s->mechanisms || s->replay))
-        return usage_error(c, "--profile, --accounts, --mechanisms and --replay are for the embedded "
-                              "server; give builtin: as UPSTREAM");
-    if (s->replay && s->profile)
-        return usage_error(c, "--replay answers as the captured server did, and --profile as a file "
-                              "says; give one of them");
+    if (!ours && (s->profile || s->accounts || s->mechanisms || s->modern || s->replay))
+        return usage_error(c, "--profile, --accounts, --mechanisms, --modern and --replay are for the "
+                              "embedded server; give builtin: as UPSTREAM");
+    if (s->replay && (s->profile || s->modern))
+        return usage_error(c, "--replay answers as the captured server did, not as %s says; give one "
+                              "of them", s->profile ? "--profile" : "--modern");
     if (s->speed && !s->replay)
         return usage_error(c, "--speed is for --replay FILE");
     if (ours && o->workers > 1)
         return usage_error(c, "--workers is for a server elsewhere: those who talk to each other here "
                               "are one loop's");
+    return 0;
+}
+
+/* Whoever takes any password knows none, so SCRAM cannot be offered. 0, or 2 where nothing is left. */
+static int check_mechanisms(const struct command *c, const struct world *w)
+{
+    const char *const *m = (const char *const *)w->profile->mechanism;
+    char left[256] = "";
+    bool lost = false;
+
+    for (int i = 0; m[i] && !w->closed; i++) {
+        if (strncmp(m[i], "SCRAM-", 6) == 0)
+            lost = true;
+        else
+            snprintf(left + strlen(left), sizeof left - strlen(left), "%s%s", *left ? ", " : "", m[i]);
+    }
+    if (lost && !*left)
+        return usage_error(c, "SCRAM needs passwords that are known; give --accounts FILE, or add PLAIN "
+                              "to --mechanisms");
+    if (lost)
+        message(LEVEL_INFO, PAIRS("mechanisms", left),
+                "whoever comes is let in with any password, so SCRAM is not offered; --accounts FILE "
+                "has passwords checked");
     return 0;
 }
 
@@ -61,7 +87,12 @@ int serving_begin(const struct command *c, struct capture_options *o)
         err = profile_mechanisms(p, s->mechanisms, &e);
     if (!err && s->accounts)
         err = accounts_load(o->proxy.world, s->accounts, &e);
-    return err ? failed(c, &e) : 0;
+    /* What is shown to a client that asks for no name. */
+    snprintf(o->proxy.upstream.host, sizeof o->proxy.upstream.host, "%.*s", SRV_NAME - 1,
+             o->proxy.world->domain);
+    if (s->modern)
+        profile_add(p, FEATURE_SASL2);
+    return err ? failed(c, &e) : check_mechanisms(c, o->proxy.world);
 }
 
 void serving_end(struct capture_options *o)

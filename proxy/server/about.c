@@ -26,7 +26,10 @@ void answer_info_domain(struct ask *q)
 
 void answer_info_account(struct ask *q)
 {
-    info(q, &q->c->world->profile->account_info);
+    if (ask_attr(q, "node"))
+        answer_node_info(q);
+    else
+        info(q, &q->c->world->profile->account_info);
 }
 
 void answer_items(struct ask *q)

@@ -25,6 +25,8 @@ static int begin(struct loading *l, const char *jid, struct error *e)
         return error_set(e, ERR_USAGE, "[%.100s] is no account; give [LOCALPART@DOMAIN]", jid);
     if (world_user(l->world, j.local, j.domain))
         return error_set(e, ERR_USAGE, "[%.100s] stands there twice", jid);
+    if (l->world->users == 0)
+        strcpy(l->world->domain, j.domain);
     l->user = world_make(l->world, j.local, j.domain);
     return l->user ? 0 : error_set(e, ERR_NOMEM, "no memory, or more than %d accounts", WORLD_USERS);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "caps.h"
+#include "filter.h"
 #include "ns.h"
 #include "presence.h"
 #include "route.h"
@@ -42,13 +44,15 @@ static const struct row rows[] = {
     {NS_VCARD, "vCard", SET, BOUND, HOME, answer_vcard_set, NULL},
     {NS_INFO, "query", GET, BOUND, DOMAIN, answer_info_domain, NULL},
     {NS_INFO, "query", GET, BOUND, HOME | OTHER, answer_info_account, NULL},
-    {NS_ITEMS, "query", GET, BOUND, HOME | DOMAIN | OTHER, answer_items, NULL},
+    {NS_ITEMS, "query", GET, BOUND, DOMAIN, answer_items, NULL},
+    {NS_ITEMS, "query", GET, BOUND, HOME | OTHER, answer_node_items, NULL},
+    {NS_PUBSUB, "pubsub", GET | SET, BOUND, HOME | OTHER, answer_pubsub, NULL},
+    {NS_PUBSUB_OWNER, "pubsub", GET | SET, BOUND, HOME | OTHER, answer_pubsub, NULL},
     {NS_PING, "ping", GET, BOUND, HOME | DOMAIN, NULL, NULL},
     {NS_VERSION, "query", GET, BOUND, DOMAIN, answer_version, NULL},
     {NS_TIME, "time", GET, BOUND, DOMAIN, answer_time, NULL},
     {NS_LAST, "query", GET, BOUND, HOME | DOMAIN | OTHER, answer_last, NULL},
-    {NS_AUTH, "query", GET, NEW, ASK_ANY, NULL,
-     "<query xmlns=\"" NS_AUTH "\"><username/><password/><resource/></query>"},
+    {NS_AUTH, "query", GET, NEW, ASK_ANY, answer_auth_get, NULL},
     {NS_AUTH, "query", SET, NEW, ASK_ANY, answer_auth, NULL},
     {NS_REG, "query", GET, NEW | BOUND, HOME | DOMAIN, answer_register_get, NULL},
     {NS_REG, "query", SET, NEW | BOUND, HOME | DOMAIN, answer_register_set, NULL},
@@ -84,10 +88,16 @@ static const char *refusal(const struct ask *q, unsigned phase)
                                     : "jid-malformed";
 }
 
+/* Another account that takes none of the client's iqs gives no answer (XEP-0191 §3.2). */
+static bool is_blocked(const struct ask *q)
+{
+    return q->target == ASK_ACCOUNT && !filter_takes(q->user, NULL, PRIVACY_IQ, q->c);
+}
+
 /* A get or a set that is ours to answer. */
 static void answer_iq(struct ask *q, unsigned type, unsigned phase)
 {
-    const struct row *row = find_row(q, type, phase);
+    const struct row *row = phase == BOUND && is_blocked(q) ? NULL : find_row(q, type, phase);
 
     if (!row) {
         ask_error(q, refusal(q, phase));
@@ -114,6 +124,8 @@ static void take_iq(struct ask *q)
         route_iq(q);
     else if (!is_answer)
         answer_iq(q, type, phase);
+    else if (phase == BOUND)
+        caps_answer(q);
 }
 
 void answers_stanza(struct ask *q)

@@ -12,10 +12,13 @@ void answers_stanza(struct ask *q);
 
 /* ---- the rows' functions, by their files ---- */
 
-/* session.c: RFC 6120 §7, XEP-0078, XEP-0077 */
+/* session.c: RFC 6120 §7, XEP-0078 */
 void answer_bind(struct ask *q);
 void answer_bind_again(struct ask *q);
+void answer_auth_get(struct ask *q);
 void answer_auth(struct ask *q);
+
+/* registration.c: XEP-0077 */
 void answer_register_get(struct ask *q);
 void answer_register_set(struct ask *q);
 
@@ -36,6 +39,12 @@ void answer_items(struct ask *q);
 void answer_version(struct ask *q);
 void answer_time(struct ask *q);
 void answer_last(struct ask *q);
+
+/* pep_iq.c, pep_owner.c: XEP-0060, XEP-0163 */
+void answer_pubsub(struct ask *q);
+/* Its nodes, and a node's items (XEP-0030), behind about.c's answers. */
+void answer_node_info(struct ask *q);
+void answer_node_items(struct ask *q);
 
 /* privacy_iq.c: XEP-0016 */
 void answer_privacy_get(struct ask *q);

@@ -21,7 +21,7 @@ struct client *client_new(struct world *w, struct server *s)
     *c = (struct client){.world = w, .server = s, .contacts_due_us = -1};
     buf_init(&c->presence, PRESENCE_BYTES);
     managed_init(&c->sm);
-    strcpy(c->domain, "localhost");
+    strcpy(c->domain, w->domain);
     return c;
 }
 
@@ -52,6 +52,7 @@ void client_free(struct client *c)
         free(c->directed[i]);
     buf_free(&c->presence);
     free(c->active_list);
+    caps_free(&c->caps);
     managed_free(&c->sm);
     free(c);
 }

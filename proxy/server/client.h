@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "../../decoder/buf.h"
+#include "caps.h"
 #include "prep.h"
 #include "stream_management.h"
 #include "user.h"
@@ -39,6 +40,7 @@ struct client {
     char *active_list;        /* owned: the privacy list it goes by, or NULL: the default */
     int priority;
     struct buf presence;      /* its last one, to be sent on: `<presence`, NUL, all behind its name */
+    struct caps caps;         /* while it is available: of what it wants to hear */
     char *directed[CLIENT_DIRECTED]; /* owned: who got its presence besides (RFC 6121 §4.6) */
     int64_t contacts_due_us;  /* when the profile's contacts answer its presence, -1: never */
 };

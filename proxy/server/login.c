@@ -86,7 +86,8 @@ enum login_result login_fail(struct login *l, const char *condition, const char 
     vsnprintf(l->text, sizeof l->text, fmt, ap);
     va_end(ap);
     l->condition = condition;
-    l->failures++;
+    if (l->failures++ == 0)
+        snprintf(l->first, sizeof l->first, "%s", l->text);
     login_reset(l);
     return LOGIN_FAILED;
 }

@@ -30,9 +30,11 @@ struct login {
     void *binding_arg;
 
     const struct mechanism *mechanism; /* under way, or NULL */
+    const char *ns;                    /* and in whose elements, static */
     struct login_scram *scram;         /* owned, of SCRAM under way */
     char plus[SCRAM_BINDING_NAME_MAX]; /* a -PLUS mechanism that was offered as it began; "": none */
     unsigned failures;
+    char first[LOGIN_TEXT_MAX];        /* why the first failed */
 
     const char *condition;     /* of the last failure (RFC 6120 §6.5), static */
     char text[LOGIN_TEXT_MAX]; /* and in a sentence, not escaped */

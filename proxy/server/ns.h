@@ -26,6 +26,7 @@
 #define NS_PUBSUB_EVENT "http://jabber.org/protocol/pubsub#event"
 #define NS_PUBSUB_OWNER "http://jabber.org/protocol/pubsub#owner"
 #define NS_PUBSUB_ERRORS "http://jabber.org/protocol/pubsub#errors"
+#define NS_FORM      "jabber:x:data"               /* XEP-0004 */
 #define NS_PING      "urn:xmpp:ping"               /* XEP-0199 */
 #define NS_VERSION   "jabber:iq:version"           /* XEP-0092 */
 #define NS_LAST      "jabber:iq:last"              /* XEP-0012 */

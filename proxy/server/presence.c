@@ -6,6 +6,7 @@
 #include "filter.h"
 #include "markup.h"
 #include "ns.h"
+#include "pep_event.h"
 #include "roster_iq.h"
 #include "route.h"
 #include "server.h"
@@ -232,6 +233,7 @@ static void take_available(struct ask *q)
     }
     if (c->priority >= 0 && !wanted)
         route_offline(c);
+    caps_presence(q);
 }
 
 /* It is told to all who knew that it was there; not to itself, which is so no more. */
@@ -241,6 +243,7 @@ static void leave(struct client *c)
 
     c->available = false;
     c->contacts_due_us = -1;
+    caps_free(&c->caps);
     if (was)
         broadcast(c, words_of(c));
     directed_gone(c, words_of(c));
@@ -363,12 +366,14 @@ static void take_in(struct user *u, struct world *w, const char *from, enum sub_
 /* What the account has said lets presence come, or go; `was` is the state before. */
 static void follow(struct user *u, struct user *contact, unsigned was, enum sub_type type)
 {
-    if (type == SUB_SUBSCRIBED)
+    if (type == SUB_SUBSCRIBED) {
         presence_show(u, contact, false);
-    else if (type == SUB_UNSUBSCRIBED && was & SUB_FROM)
+        pep_event_subscribed(u, contact);
+    } else if (type == SUB_UNSUBSCRIBED && was & SUB_FROM) {
         presence_show(u, contact, true);
-    else if (type == SUB_UNSUBSCRIBE && was & SUB_TO)
+    } else if (type == SUB_UNSUBSCRIBE && was & SUB_TO) {
         presence_show(contact, u, true);
+    }
 }
 
 /* The account's own side. False: the presence goes no further. */

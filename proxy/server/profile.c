@@ -399,6 +399,12 @@ int profile_mechanisms(struct profile *p, char *list, struct error *e)
     return 0;
 }
 
+void profile_add(struct profile *p, enum feature f)
+{
+    if (!profile_has(p, f) && p->features < PROFILE_FEATURES)
+        p->feature[p->features++] = f;
+}
+
 bool profile_has(const struct profile *p, enum feature f)
 {
     for (unsigned i = 0; i < p->features; i++)

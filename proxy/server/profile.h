@@ -64,6 +64,8 @@ void profile_free(struct profile *p);
 /* Other mechanisms, blank or comma between them (cut up). ERR_USAGE, ERR_NOMEM. */
 int profile_mechanisms(struct profile *p, char *list, struct error *e) MUST_CHECK;
 
+/* One more feature, behind the others, if it is not there yet. */
+void profile_add(struct profile *p, enum feature f);
 bool profile_has(const struct profile *p, enum feature f);
 
 /* What a new account has: the contacts, privacy lists. ERR_NOMEM, ERR_USAGE: a list is none. */

@@ -46,6 +46,8 @@ enum login_result sasl1_message(struct login *l, const struct item *it, unsigned
     const struct node *n = &it->node[node];
     bool inside = node + 1 < it->nodes && it->node[node + 1].depth > n->depth;
 
+    if (l->mechanism && strcmp(l->ns, it->node[0].ns) != 0)
+        return login_fail(l, "malformed-request", "the login began with elements of %s", l->ns);
     if (inside || n->text_cut)
         return login_fail(l, "malformed-request", inside ? "elements stand in the client's message"
                                                          : "the client's message is too long");
@@ -62,6 +64,7 @@ static enum login_result take(struct login *l, const struct stream_state *st, co
     if (item_is(it, 0, NS_SASL, "auth")) {
         enum login_result begun = login_begin(l, st, item_attr(it, 0, "mechanism"));
 
+        l->ns = NS_SASL;
         /* Without an initial response it waits to be asked (RFC 6120 §6.4.2). */
         if (begun != LOGIN_MORE || (n->inner == n->inner_end && !login_needs_none(l)))
             return begun;

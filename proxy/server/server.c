@@ -15,6 +15,7 @@
 #include "ns.h"
 #include "presence.h"
 #include "sasl1.h"
+#include "sasl2.h"
 #include "scripted.h"
 #include "stream_features.h"
 #include "world.h"
@@ -42,6 +43,7 @@ struct server {
     struct scripted *scripted; /* owned: a captured server is played; else NULL */
     struct server *next, **at; /* the world's */
     struct login login;
+    struct sasl2 sasl2;
     struct buf in; /* a token that came in pieces */
     struct buf out;
     struct buf text; /* the answer being written */
@@ -172,16 +174,19 @@ static int play(struct server *s)
     return !err && scripted_over(s->scripted) ? finish(s, "") : err;
 }
 
-/* RFC 6120 §4.9 */
-static int stream_error(struct server *s, const char *condition)
+/* RFC 6120 §4.9. `text` is our own, and may be empty. */
+static int stream_error_with(struct server *s, const char *condition, const char *text)
 {
-    char xml[160];
+    char xml[2048];
 
     snprintf(xml, sizeof xml,
-             "<stream:error><%s xmlns=\"urn:ietf:params:xml:ns:xmpp-streams\"/>"
-             "</stream:error>",
-             condition);
+             "<stream:error><%s xmlns=\"" NS_STREAMS "\"/>%s</stream:error>", condition, text);
     return finish(s, xml);
+}
+
+static int stream_error(struct server *s, const char *condition)
+{
+    return stream_error_with(s, condition, "");
 }
 
 /* What the client is told of an item that cannot be read. */
@@ -219,6 +224,7 @@ static struct stream_state state_of(const struct server *s)
     struct stream_state state = {
         .tls = s->tls,
         .authenticated = s->client->user != NULL,
+        .bound = s->client->bound,
         .accounts = s->client->world->closed,
     };
     struct scram_binding b;
@@ -279,21 +285,44 @@ static int take_starttls(struct server *s, const struct item *it)
     return emit_str(s, "<proceed xmlns=\"" NS_TLS "\"/>");
 }
 
+/* A client that goes on with weaker and weaker mechanisms was told at the first why. */
+static int too_many_logins(struct server *s)
+{
+    char text[1536] = "";
+
+    s->text.len = 0;
+    if (s->client->world->profile->failure_text && markup_escape(&s->text, s->login.first) == 0 &&
+        buf_add(&s->text, "", 1) == 0)
+        snprintf(text, sizeof text, "<text xmlns=\"" NS_STREAMS "\" xml:lang=\"en\">%u logins failed in "
+                 "this connection, the first: %s</text>", s->login.failures, s->text.p);
+    s->text.len = 0;
+    return stream_error_with(s, "policy-violation", text);
+}
+
 static int take_sasl(struct server *s, const struct item *it)
 {
     struct stream_state state = state_of(s);
+    bool second = strcmp(it->node[0].ns, NS_SASL2) == 0;
     enum login_result result;
-    int err = sasl1_take(&s->login, &state, it, &s->text, &result);
+    int err;
 
-    if (!err && s->login.failures > LOGIN_FAILURES) {
-        s->text.len = 0;
-        return stream_error(s, "policy-violation");
-    }
+    if (second && !profile_has(s->client->world->profile, FEATURE_SASL2))
+        return stream_error(s, "unsupported-stanza-type");
+    err = second ? sasl2_take(&s->sasl2, &s->login, &state, it, &s->text, &result)
+                 : sasl1_take(&s->login, &state, it, &s->text, &result);
+
+    if (!err && s->login.failures > LOGIN_FAILURES)
+        return too_many_logins(s);
     if (!err)
         err = emit(s);
-    if (!err && result == LOGIN_DONE)
-        expect_stream(s);
-    return err;
+    if (err || result != LOGIN_DONE)
+        return err;
+    if (s->scripted)
+        scripted_known(s->scripted);
+    if (second) /* the stream goes on (XEP-0388 §2.6.3) */
+        return emit_features(s);
+    expect_stream(s);
+    return 0;
 }
 
 /* ---- items ---- */
@@ -384,6 +413,9 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SASL, "auth", true, take_sasl},
         {NS_SASL, "response", true, take_sasl},
         {NS_SASL, "abort", true, take_sasl},
+        {NS_SASL2, "authenticate", true, take_sasl},
+        {NS_SASL2, "response", true, take_sasl},
+        {NS_SASL2, "abort", true, take_sasl},
         {NS_SM, NULL, false, take_sm},
         /* clang-format on */
     };
@@ -536,6 +568,7 @@ void server_free(struct server *s)
         reader_free(s->reader);
     free((char *)s->options.stream_id);
     login_reset(&s->login);
+    sasl2_free(&s->sasl2);
     reader_stream_free(&s->root);
     buf_free(&s->in);
     buf_free(&s->out);
@@ -650,6 +683,11 @@ int server_tick(struct server *s, int64_t now_us)
 }
 
 /* ---- what others send ---- */
+
+bool server_has_tls(const struct server *s)
+{
+    return s->tls;
+}
 
 int64_t server_now_us(const struct server *s)
 {

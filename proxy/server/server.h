@@ -68,6 +68,7 @@ int server_tick(struct server *s, int64_t now_us);
 
 /* ---- for client.h: inside another connection's call, too ---- */
 
+bool server_has_tls(const struct server *s);
 int64_t server_now_us(const struct server *s); /* of the last call */
 
 /* A stanza, whole. One that cannot take it is done. */

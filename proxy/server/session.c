@@ -1,11 +1,11 @@
-/* session.c: a client becomes a resource: bind, and the older ways in (RFC 6120 §7, XEP-0078,
- * XEP-0077). */
+/* session.c: a client becomes a resource: bind, and the way in before SASL (RFC 6120 §7, XEP-0078). */
 #include "answers.h"
 
 #include <string.h>
 
 #include "ns.h"
 #include "server.h"
+#include "session.h"
 #include "world.h"
 
 /* The text of `node`, prepared; -1 or empty: a random one. False: it is no resource. */
@@ -20,19 +20,17 @@ static bool resource_of(struct ask *q, int node, char out[JID_PART_MAX + 1])
     return !n->text_cut && prep_resource(n->text, n->text_len, out);
 }
 
-/* Binds; where the account has that resource already the profile says what becomes of it (RFC 6120
- * §7.7.2.2). NULL, or the error's condition. */
-static const char *bind(struct ask *q, char resource[JID_PART_MAX + 1])
+const char *session_bind(struct client *c, char resource[JID_PART_MAX + 1], int *err)
 {
-    struct client *old = client_find(q->c->user, resource);
+    struct client *old = client_find(c->user, resource);
 
-    if (old && q->c->world->profile->conflict == CONFLICT_REFUSE)
+    if (old && c->world->profile->conflict == CONFLICT_REFUSE)
         return "conflict";
-    if (old && q->c->world->profile->conflict == CONFLICT_RENAME)
-        q->err = client_random(resource);
+    if (old && c->world->profile->conflict == CONFLICT_RENAME)
+        *err = client_random(resource);
     else if (old)
         client_replace(old);
-    return client_bind(q->c, resource) ? NULL : "resource-constraint";
+    return client_bind(c, resource) ? NULL : "resource-constraint";
 }
 
 void answer_bind(struct ask *q)
@@ -41,7 +39,7 @@ void answer_bind(struct ask *q)
     const char *condition = "bad-request";
 
     if (resource_of(q, item_find(q->it, 3, NS_BIND, "resource"), resource))
-        condition = bind(q, resource);
+        condition = session_bind(q->c, resource, &q->err);
     if (condition)
         ask_error(q, condition);
     else
@@ -54,7 +52,27 @@ void answer_bind_again(struct ask *q)
     ask_error(q, "not-allowed");
 }
 
-/* ---- XEP-0078 §3, with the plain password ---- */
+bool session_refuses(struct ask *q, enum feature f)
+{
+    const struct profile *p = q->c->world->profile;
+    bool has = profile_has(p, f);
+    const char *own = !p->failure_text ? ""
+                      : has            ? "<text xmlns=\"" NS_STANZAS "\" xml:lang=\"en\">not before STARTTLS</text>"
+                                       : "<text xmlns=\"" NS_STANZAS "\" xml:lang=\"en\">this server does not offer it</text>";
+
+    if (has && (!p->starttls_required || server_has_tls(q->c->server)))
+        return false;
+    ask_error_with(q, has ? "not-authorized" : "service-unavailable", own);
+    return true;
+}
+
+/* ---- XEP-0078 §3, with the plain password: of it alone keys are kept, which no digest fits ---- */
+
+void answer_auth_get(struct ask *q)
+{
+    if (!session_refuses(q, FEATURE_IQ_AUTH))
+        ask_result(q, "<query xmlns=\"" NS_AUTH "\"><username/><password/><resource/></query>");
+}
 
 void answer_auth(struct ask *q)
 {
@@ -66,6 +84,8 @@ void answer_auth(struct ask *q)
     const char *condition = NULL;
     struct user *u = NULL;
 
+    if (session_refuses(q, FEATURE_IQ_AUTH))
+        return;
     if (user < 0 || password < 0 || resource < 0)
         condition = "not-acceptable";
     else if (!node[user].text_cut && resource_of(q, resource, name))
@@ -75,73 +95,8 @@ void answer_auth(struct ask *q)
         condition = "not-authorized";
     if (!condition) {
         client_login(q->c, u);
-        condition = bind(q, name);
+        condition = session_bind(q->c, name, &q->err);
     }
-    if (condition)
-        ask_error(q, condition);
-    else
-        ask_result(q, NULL);
-}
-
-/* ---- XEP-0077 ---- */
-
-void answer_register_get(struct ask *q)
-{
-    static const char open_form[] =
-        "<query xmlns=\"" NS_REG "\"><instructions>Any user name and any password will do."
-        "</instructions><username/><password/></query>";
-    static const char form[] =
-        "<query xmlns=\"" NS_REG "\"><instructions>Choose a user name and a password."
-        "</instructions><username/><password/></query>";
-    static const char registered[] =
-        "<query xmlns=\"" NS_REG "\"><registered/><username>$L</username><password/></query>";
-
-    ask_result(q, q->c->bound ? registered : q->c->world->closed ? form : open_form);
-}
-
-/* A new account, or another password for the client's own. */
-static const char *enrol(struct ask *q, const struct node *name, const struct node *password)
-{
-    struct world *w = q->c->world;
-    char local[JID_PART_MAX + 1];
-    struct user *u = q->c->user;
-
-    if (name->text_cut || !prep_local(name->text, name->text_len, local) || password->text_cut ||
-        password->text_len == 0)
-        return "not-acceptable";
-    if (u && strcmp(u->local, local) != 0)
-        return "not-allowed";
-    if (!u && world_user(w, local, q->c->domain))
-        return "conflict";
-    if (!u)
-        u = world_make(w, local, q->c->domain);
-    if (!u || credentials_set(&u->credentials, password->text, NULL))
-        return "resource-constraint";
-    return NULL;
-}
-
-/* It stays until its client is gone: only then is it nobody's. */
-static const char *unregister(struct ask *q)
-{
-    if (!q->c->user)
-        return "registration-required";
-    q->c->user->temporary = true;
-    q->stream_error = "not-authorized"; /* XEP-0077 §3.2 */
-    return NULL;
-}
-
-void answer_register_set(struct ask *q)
-{
-    int name = item_find(q->it, 3, NS_REG, "username");
-    int password = item_find(q->it, 3, NS_REG, "password");
-    const char *condition;
-
-    if (item_find(q->it, 3, NS_REG, "remove") >= 0)
-        condition = unregister(q);
-    else if (name < 0 || password < 0)
-        condition = "bad-request";
-    else
-        condition = enrol(q, &q->it->node[name], &q->it->node[password]);
     if (condition)
         ask_error(q, condition);
     else

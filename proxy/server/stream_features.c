@@ -9,15 +9,33 @@
 /* When a feature is shown. */
 enum { BEFORE_TLS = 1, BEFORE_LOGIN = 2, BEHIND_LOGIN = 4 };
 
-int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
-                                   const struct stream_state *s)
+static int put_names(struct buf *out, const struct profile *p, const struct stream_state *s)
 {
-    int err = buf_str(out, "<mechanisms xmlns=\"" NS_SASL "\">");
+    int err = 0;
 
     for (int i = 0; p->mechanism[i] && !err; i++)
         if (stream_features_offers(p, s, p->mechanism[i]))
             err = buf_printf(out, "<mechanism>%s</mechanism>", p->mechanism[i]);
+    return err;
+}
+
+static int put_mechanisms(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    int err = buf_str(out, "<mechanisms xmlns=\"" NS_SASL "\">");
+
+    if (!err)
+        err = put_names(out, p, s);
     return err ? err : buf_str(out, "</mechanisms>");
+}
+
+/* XEP-0388 §2.3, with what can be done in the same breath. */
+static int put_sasl2(struct buf *out, const struct profile *p, const struct stream_state *s)
+{
+    int err = buf_str(out, "<authentication xmlns=\"" NS_SASL2 "\">");
+
+    if (!err)
+        err = put_names(out, p, s);
+    return err ? err : buf_str(out, "<inline><bind xmlns=\"" NS_BIND2 "\"/></inline></authentication>");
 }
 
 static int put_bindings(struct buf *out, const struct profile *p, const struct stream_state *s)
@@ -58,9 +76,9 @@ static const struct {
                            BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
     [FEATURE_PREAPPROVAL] = {"<sub xmlns=\"" NS_PREAPPROVAL "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_STARTTLS] = {NULL, BEFORE_TLS, put_starttls},
-    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN,
-                            stream_features_put_mechanisms},
+    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN, put_mechanisms},
     [FEATURE_CHANNEL_BINDING] = {NULL, BEFORE_LOGIN, put_bindings},
+    [FEATURE_SASL2] = {NULL, BEFORE_LOGIN, put_sasl2},
     [FEATURE_REGISTER] = {"<register xmlns=\"http://jabber.org/features/iq-register\"/>",
                           BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
     [FEATURE_IQ_AUTH] = {"<auth xmlns=\"http://jabber.org/features/iq-auth\"/>",
@@ -79,11 +97,19 @@ static unsigned now(const struct profile *p, const struct stream_state *s)
 }
 
 /* Where TLS must come first nothing else is offered (RFC 6120 §5.3.1). */
-static bool is_shown(const struct profile *p, enum feature f, unsigned when)
+static bool is_shown(const struct profile *p, enum feature f, unsigned when, bool bound)
 {
     if (when == BEFORE_TLS && p->starttls_required && f != FEATURE_STARTTLS)
         return false;
+    if (bound && (f == FEATURE_BIND || f == FEATURE_SESSION))
+        return false;
     return rows[f].when & when;
+}
+
+int stream_features_put_one(struct buf *out, enum feature f, const struct profile *p,
+                            const struct stream_state *s)
+{
+    return rows[f].put ? rows[f].put(out, p, s) : buf_str(out, rows[f].xml);
 }
 
 int stream_features_put(struct buf *out, const struct profile *p, const struct stream_state *s)
@@ -94,8 +120,8 @@ int stream_features_put(struct buf *out, const struct profile *p, const struct s
     for (unsigned i = 0; i < p->features && !err; i++) {
         enum feature f = p->feature[i];
 
-        if (is_shown(p, f, when))
-            err = rows[f].put ? rows[f].put(out, p, s) : buf_str(out, rows[f].xml);
+        if (is_shown(p, f, when, s->bound))
+            err = stream_features_put_one(out, f, p, s);
     }
     return err ? err : buf_str(out, "</stream:features>");
 }

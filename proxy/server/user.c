@@ -32,6 +32,7 @@ void user_free(struct user *u)
     roster_free(&u->roster);
     privacy_free(&u->privacy);
     stash_free(&u->stash);
+    pep_free(&u->pep);
     buf_free(&u->offline);
     free(u->local);
     free(u->bare);

@@ -6,6 +6,7 @@
 #define XMPPTAP_USER_H
 
 #include "credentials.h"
+#include "pep.h"
 #include "prep.h"
 #include "privacy.h"
 #include "roster.h"
@@ -24,6 +25,7 @@ struct user {
     struct roster roster;
     struct privacy privacy;
     struct stash stash;      /* private XML, the vCard */
+    struct pep pep;          /* what it publishes */
     struct buf offline;      /* messages for it while nobody is there, each with a NUL behind it */
     struct client *clients;  /* bound, the latest first */
     bool temporary;          /* goes with its last client: ANONYMOUS */

@@ -32,6 +32,7 @@ struct world *world_new(const struct profile *p)
     }
     w->profile = p;
     w->began_s = world_now_s(w);
+    strcpy(w->domain, "localhost");
     buf_init(&w->scratch, SCRATCH_BYTES);
     w->part = part_new();
     if (!w->part) {
@@ -60,6 +61,7 @@ void world_free(struct world *w)
             user_free(u);
         }
     }
+    caps_cache_free(&w->caps);
     part_free(w->part);
     buf_free(&w->scratch);
     OPENSSL_cleanse(w->secret, sizeof w->secret);

@@ -6,6 +6,8 @@
 #ifndef XMPPTAP_WORLD_H
 #define XMPPTAP_WORLD_H
 
+#include "caps.h"
+#include "part.h"
 #include "profile.h"
 #include "user.h"
 
@@ -23,9 +25,11 @@ struct world {
     struct user *bucket[WORLD_BUCKETS]; /* owned */
     unsigned users;
     bool closed;
+    char domain[JID_PART_MAX + 1]; /* of who names none: the first account's */
     unsigned char secret[32]; /* random: what accounts that are not there are asked with */
     int64_t began_s;     /* seconds since the epoch */
     int64_t fixed_s;     /* for tests: the wall clock's time, 0: as it is */
+    struct caps_cache caps;
     struct part *part;   /* owned */
     struct server *servers; /* its connections, borrowed */
     struct client *waiting; /* without a connection (stream_management.h), owned, the next to end first */

@@ -140,7 +140,8 @@ def line_of_edit(record, size):
 def own_lines(record):
     """What a record says by itself, without its bytes."""
     if record["event"] == "session":
-        yield f"session\tclient={CLIENT}\tlisten={SERVER}\tupstream=tcp://{SERVER}"
+        upstream = record["upstream"] if record["upstream"] == "builtin:" else f"tcp://{SERVER}"
+        yield f"session\tclient={CLIENT}\tlisten={SERVER}\tupstream={upstream}"
     elif record["event"] == "tls":
         values = record | {"ok": "true" if record["ok"] else "false"}
         yield "tls\t" + "\t".join(f"{k}={field(values[k])}" for k in TLS_FIELDS if k in values)

@@ -19,6 +19,9 @@
 #define MECH(m)     "<mechanism>" m "</mechanism>"
 #define PLAIN_ALONE "<mechanisms xmlns=\"" NS_S "\"><mechanism>PLAIN</mechanism></mechanisms>"
 #define STARTTLS    "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
+#define SASL2_OURS                                                                                 \
+    "<authentication xmlns=\"urn:xmpp:sasl:2\"><mechanism>PLAIN</mechanism><inline>"               \
+    "<bind xmlns=\"urn:xmpp:bind:0\"/></inline></authentication>"
 #define BOUND_FEATURES                                                                             \
     "<stream:features><bind xmlns='" NS_B "'/><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
 #define MY "ann@new.example/here"

@@ -17,8 +17,9 @@ static void streams_are_the_captured_ones(void **state)
     expect(&l.link, "<proceed xmlns=\"urn:ietf:params:xml:ns:xmpp-tls\"/>");
     server_tls(l.link.s);
     feed(&l.link, OPEN_NEW);
-    expect(&l.link, HEADER_LIVE " xml:lang='de' version='1.0'><stream:features>" PLAIN_ALONE
-                                "<x xmlns='urn:other'>1</x></stream:features>");
+    expect(&l.link,
+           HEADER_LIVE " xml:lang='de' version='1.0'><stream:features>" PLAIN_ALONE SASL2_OURS
+                       "<x xmlns='urn:other'>1</x></stream:features>");
     feed(&l.link, AUTH_PLAIN OPEN_NEW);
     expect(&l.link,
            SUCCESS HEADER_LIVE " to='ann@new.example' xml:lang='de' version='1.0'>" BOUND_FEATURES);
@@ -51,12 +52,12 @@ static const struct {
      "<mechanism>SCRAM-SHA-256</mechanism></mechanisms>"},
     {"without passwords there is no SCRAM",
      LOGIN_TLS LOGIN(MECH("SCRAM-SHA-256"), "SCRAM-SHA-256") BINDS, true, false,
-     "<stream:features>" PLAIN_ALONE "<x"},
+     "<stream:features>" PLAIN_ALONE SASL2_OURS "<x"},
     {"a capture without TLS has none", LOGIN(MECH("PLAIN"), "PLAIN") BINDS, false, false,
-     "<stream:features>" PLAIN_ALONE "<x xmlns='urn:other'>1</x></stream:features>"},
+     "<stream:features>" PLAIN_ALONE SASL2_OURS "<x xmlns='urn:other'>1</x></stream:features>"},
     {"with TLS from the first byte there is none to begin",
      "t\n" LOGIN(MECH("PLAIN"), "PLAIN") BINDS, true, false,
-     "<stream:features>" PLAIN_ALONE "<x xmlns='urn:other'>1</x></stream:features>"},
+     "<stream:features>" PLAIN_ALONE SASL2_OURS "<x xmlns='urn:other'>1</x></stream:features>"},
     {"it can be had all the same where TLS came first in the capture",
      "t\n" LOGIN(MECH("PLAIN"), "PLAIN") BINDS, false, false,
      "<x xmlns='urn:other'>1</x><starttls "
@@ -83,34 +84,56 @@ static void features_are_what_can_be_played(void **state)
     }
 }
 
-/* SASL2 has bound its client along with the login; the live one logs in, and binds, as it can. */
+/* SASL2 has bound its client along with the login. */
+static const char captured_sasl2[] = LOGIN_TLS
+    "s0 <stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism>"
+    "</authentication></stream:features>\n"
+    "c0=PLAIN <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>\n"
+    "s0 <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@old.example/r"
+    "</authorization-identifier></success>\n"
+    "s0 <stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>\n"
+    "s0 <message to='alice@old.example/r' n='1'/>\n"
+    "c0 " ASK("1", PING) "\ns10 <iq type='result' id='1' n='ping'/>\n";
+
+/* The live one logs in, and binds, in the older way. */
 static void session_of_sasl2_is_played(void **state)
 {
-    static const char captured[] = LOGIN_TLS
-        "s0 <stream:features><authentication xmlns='urn:xmpp:sasl:2'><mechanism>PLAIN</mechanism>"
-        "</authentication></stream:features>\n"
-        "c0=PLAIN <authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'/>\n"
-        "s0 <success xmlns='urn:xmpp:sasl:2'><authorization-identifier>alice@old.example/r"
-        "</authorization-identifier></success>\n"
-        "s0 <stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>\n"
-        "s0 <message to='alice@old.example/r' n='1'/>\n"
-        "c0 " ASK("1", PING) "\ns10 <iq type='result' id='1' n='ping'/>\n";
     struct live l;
 
     (void)state;
-    open_live(&l, script_of(captured, ""), false);
+    open_live(&l, script_of(captured_sasl2, ""), false);
     server_tls(l.link.s);
     feed(&l.link, OPEN_NEW AUTH_PLAIN OPEN_NEW);
     assert_non_null(strstr(got(&l.link),
                            "<stream:features><sm xmlns='urn:xmpp:sm:3'/><bind xmlns='" NS_B
                            "'/></stream:features>"));
-    assert_null(strstr(l.link.got.p, "urn:xmpp:sasl:2"));
     feed(&l.link, BIND("here"));
     assert_non_null(
         strstr(got(&l.link), "<jid>" MY "</jid></bind></iq><message to='" MY "' n='1'/>"));
     feed(&l.link, ASK("9", PING));
     expect(&l.link, "<iq type='result' id='9' n='ping'/>");
     assert_int_equal(l.unanswered, 0);
+    close_live(&l);
+}
+
+/* It does as the captured one did. */
+static void sasl2_binds_and_is_played(void **state)
+{
+    struct live l;
+
+    (void)state;
+    open_live(&l, script_of(captured_sasl2, ""), false);
+    server_tls(l.link.s);
+    feed(&l.link, OPEN_NEW);
+    assert_non_null(strstr(got(&l.link), "<stream:features>" SASL2_OURS));
+    feed(&l.link,
+         "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>"
+         "AGFubgBzZWNyZXQ=</initial-response><bind xmlns='urn:xmpp:bind:0'/></authenticate>");
+    assert_non_null(strstr(got(&l.link),
+                           "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
+                           "<message to='ann@new.example/"));
+    feed(&l.link, ASK("9", PING));
+    expect(&l.link, "<iq type='result' id='9' n='ping'/>");
     close_live(&l);
 }
 
@@ -202,6 +225,7 @@ int main(void)
         cmocka_unit_test(no_password_before_tls),
         cmocka_unit_test(features_are_what_can_be_played),
         cmocka_unit_test(session_of_sasl2_is_played),
+        cmocka_unit_test(sasl2_binds_and_is_played),
         cmocka_unit_test(session_of_legacy_login_is_played),
         cmocka_unit_test(what_has_no_answer_is_named),
         cmocka_unit_test(sessions_that_cannot_be_played_are_refused),

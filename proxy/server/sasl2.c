@@ -1,0 +1,168 @@
+#include "sasl2.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "client.h"
+#include "markup.h"
+#include "ns.h"
+#include "sasl1.h"
+#include "session.h"
+#include "world.h"
+
+#define SUFFIX_BYTES 4
+
+void sasl2_free(struct sasl2 *x)
+{
+    free(x->resource);
+    *x = (struct sasl2){0};
+}
+
+/* ---- the resource (XEP-0386 §4) ---- */
+
+/* A device that says which it is gets the same one each time, so that its new connection takes the
+ * place of one that hangs. Others get another each time. */
+static bool suffix_of(const struct world *w, const char *device, char out[2 * SUFFIX_BYTES + 1])
+{
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    char random[RANDOM_SIZE];
+
+    if (!device || !*device) {
+        if (client_random(random))
+            return false;
+        snprintf(out, 2 * SUFFIX_BYTES + 1, "%.*s", 2 * SUFFIX_BYTES, random);
+        return true;
+    }
+    if (!HMAC(EVP_sha256(), w->secret, sizeof w->secret, (const unsigned char *)device,
+              strlen(device), mac, NULL))
+        return false;
+    for (int i = 0; i < SUFFIX_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", mac[i]);
+    return true;
+}
+
+/* What the client calls itself, and what tells it from its like. */
+static bool name_resource(struct sasl2 *x, const struct world *w, const struct item *it)
+{
+    int tag = item_find(it, 3, NS_BIND2, "tag"), agent = item_find(it, 2, NS_SASL2, "user-agent");
+    char suffix[2 * SUFFIX_BYTES + 1], resource[JID_PART_MAX + 1], text[JID_PART_MAX + 1];
+    int n;
+
+    if (!suffix_of(w, agent < 0 ? NULL : item_attr(it, (unsigned)agent, "id"), suffix))
+        return false;
+    n = tag < 0 || it->node[tag].text_cut || !it->node[tag].text_len
+            ? snprintf(text, sizeof text, "%s", suffix)
+            : snprintf(text, sizeof text, "%s.%s", it->node[tag].text, suffix);
+    if (n >= (int)sizeof text || !prep_resource(text, (size_t)n, resource))
+        strcpy(resource, suffix); /* the tag is a wish */
+    x->resource = strdup(resource);
+    return x->resource;
+}
+
+/* ---- elements ---- */
+
+static int put_failure(const struct login *l, struct buf *out)
+{
+    int err = buf_printf(out, "<failure xmlns=\"" NS_SASL2 "\"><%s xmlns=\"" NS_SASL "\"/>",
+                         l->condition);
+
+    if (!err)
+        err = sasl1_put_text(l, out);
+    return err ? err : buf_str(out, "</failure>");
+}
+
+static int put_text(struct buf *out, const char *name, const struct buf *data)
+{
+    int err = buf_printf(out, "<%s>", name);
+
+    if (!err)
+        err = buf_base64(out, data->p, data->len);
+    return err ? err : buf_printf(out, "</%s>", name);
+}
+
+static int put_challenge(struct buf *out, const struct buf *data)
+{
+    int err = buf_str(out, "<challenge xmlns=\"" NS_SASL2 "\">");
+
+    if (!err && data->len)
+        err = buf_base64(out, data->p, data->len);
+    return err ? err : buf_str(out, "</challenge>");
+}
+
+static int put_success(const struct client *c, struct buf *out, const struct buf *data)
+{
+    int err = buf_str(out, "<success xmlns=\"" NS_SASL2 "\">");
+
+    if (!err && data->len)
+        err = put_text(out, "additional-data", data);
+    if (!err)
+        err = buf_str(out, "<authorization-identifier>");
+    if (!err)
+        err = c->bound ? client_put_jid(c, out) : markup_escape(out, c->user->bare);
+    if (!err)
+        err = buf_str(out, "</authorization-identifier>");
+    if (!err && c->bound)
+        err = buf_str(out, "<bound xmlns=\"" NS_BIND2 "\"/>");
+    return err ? err : buf_str(out, "</success>");
+}
+
+/* ---- messages ---- */
+
+static enum login_result begin(struct sasl2 *x, struct login *l, const struct stream_state *st,
+                               const struct item *it, struct buf *data)
+{
+    int initial = item_find(it, 2, NS_SASL2, "initial-response");
+    enum login_result begun;
+
+    sasl2_free(x);
+    if (!st->tls && profile_has(l->c->world->profile, FEATURE_STARTTLS))
+        return login_fail(l, "encryption-required", "SASL2 is for behind STARTTLS (XEP-0388)");
+    begun = login_begin(l, st, item_attr(it, 0, "mechanism"));
+    if (begun != LOGIN_MORE)
+        return begun;
+    l->ns = NS_SASL2;
+    x->binds = item_find(it, 2, NS_BIND2, "bind") >= 0;
+    if (x->binds && !name_resource(x, l->c->world, it))
+        return login_fail(l, "temporary-auth-failure", "no memory, or no random bytes");
+    if (initial >= 0)
+        return sasl1_message(l, it, (unsigned)initial, data);
+    return login_needs_none(l) ? login_message(l, "", 0, data) : LOGIN_MORE;
+}
+
+static enum login_result take(struct sasl2 *x, struct login *l, const struct stream_state *st,
+                              const struct item *it, struct buf *data)
+{
+    if (item_is(it, 0, NS_SASL2, "abort"))
+        return login_fail(l, "aborted", "the client aborted its login");
+    return item_is(it, 0, NS_SASL2, "authenticate") ? begin(x, l, st, it, data)
+                                                    : sasl1_message(l, it, 0, data);
+}
+
+int sasl2_take(struct sasl2 *x, struct login *l, const struct stream_state *st, const struct item *it,
+               struct buf *out, enum login_result *result)
+{
+    struct buf data;
+    int err = 0;
+
+    buf_init(&data, SCRAM_MESSAGE_MAX);
+    *result = take(x, l, st, it, &data);
+    /* One that cannot be bound may still ask as others do (RFC 6120 §7). */
+    if (*result == LOGIN_DONE && x->binds) {
+        char resource[JID_PART_MAX + 1];
+
+        strcpy(resource, x->resource);
+        session_bind(l->c, resource, &err);
+    }
+    if (!err)
+        err = *result == LOGIN_FAILED ? put_failure(l, out)
+              : *result == LOGIN_DONE ? put_success(l->c, out, &data)
+                                      : put_challenge(out, &data);
+    if (*result != LOGIN_MORE)
+        sasl2_free(x);
+    buf_wipe(&data);
+    return err;
+}
