@@ -232,12 +232,113 @@ static void many_wait_and_none_is_lost(void **state)
     close_live(&l);
 }
 
+/* ---- anything, in any order ---- */
+
+static unsigned dice(unsigned *state, unsigned n)
+{
+    *state = *state * 1664525 + 1013904223;
+    return (*state >> 8) % n;
+}
+
+static const char *const asked[] = {
+    ASK("%d", PING),
+    ASK("%d", "to='bob@%s'" PING),
+    ASK("%d", "to='%s'><query xmlns='http://jabber.org/protocol/disco#info' node='n'/>"),
+    SET("%d", "><query xmlns='jabber:iq:roster'><item jid='a@%s'/></query>"),
+    "<presence><priority>%d</priority></presence>",
+    "<message to='bob@%s'><body>%d</body></message>",
+    "<enable xmlns='urn:xmpp:sm:3'/>",
+    "<r xmlns='urn:xmpp:sm:3'/>",
+    "<a xmlns='urn:xmpp:sm:3' h='%d'/>",
+    "<inactive xmlns='urn:xmpp:csi:0'/>",
+    "<iq type='result' id='%d'/>",
+};
+
+/* One of them, about `domain`, to `xml`. */
+static const char *say(unsigned *state, const char *domain, char xml[512])
+{
+    const char *form = asked[dice(state, sizeof asked / sizeof *asked)];
+    size_t n = 0;
+
+    for (; *form; form++) {
+        if (form[0] == '%')
+            n += (size_t)(form[1] == 'd' ? snprintf(xml + n, 512 - n, "%u", dice(state, 4))
+                                         : snprintf(xml + n, 512 - n, "%s", domain));
+        else
+            xml[n++] = *form;
+        form += *form == '%';
+    }
+    xml[n] = '\0';
+    return xml;
+}
+
+/* A capture of them, with answers and pushes where it happens. */
+static struct script *any_capture(unsigned *state)
+{
+    static const char *const said[] = {
+        "<iq type='result' id='%d'/>", "<a xmlns='urn:xmpp:sm:3' h='1'/>",
+        "<enabled xmlns='urn:xmpp:sm:3' id='i'/>", "<iq type='error' id='%d'><error/></iq>"};
+    static const char *const unasked[] = {
+        "<message from='bob@old.example'/>", "<r xmlns='urn:xmpp:sm:3'/>",
+        "<iq type='get' id='2'><ping xmlns='urn:xmpp:ping'/></iq>", "<presence/>"};
+    struct buf text;
+    struct script *s;
+    char xml[512];
+
+    buf_init(&text, 1u << 20);
+    for (unsigned i = FIRST; i < FIRST + 60; i++) {
+        unsigned what = dice(state, 3);
+        int err =
+            what == 0
+                ? buf_printf(&text, "c0+%u %s\n", dice(state, 50), say(state, "old.example", xml))
+            : what == 1
+                ? buf_printf(&text, "s%u+%u %s\n", i - 1, dice(state, 50), said[dice(state, 4)])
+                : buf_printf(&text, "s0+%u %s\n", dice(state, 50), unasked[dice(state, 4)]);
+
+        assert_int_equal(err, 0);
+    }
+    assert_int_equal(buf_add(&text, "", 1), 0);
+    s = script_of(LOGGED_IN, text.p);
+    s->speed = dice(state, 2);
+    buf_free(&text);
+    return s;
+}
+
+/* What is sent stays a well-formed stream, and what is due is never due without coming. */
+static void anything_in_any_order(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 60; seed++) {
+        unsigned luck = seed;
+        struct live l;
+        char xml[512];
+
+        open_live(&l, any_capture(&luck), false);
+        server_tls(l.link.s);
+        feed(&l.link, OPEN_NEW AUTH_PLAIN OPEN_NEW BIND("here"));
+        for (int i = 0; i < 150 && !server_done(l.link.s); i++) {
+            int64_t due = server_due_us(l.link.s);
+
+            feed(&l.link, say(&luck, "new.example", xml));
+            if (due >= 0 && dice(&luck, 2)) {
+                l.link.now_us = due > l.link.now_us ? due : l.link.now_us;
+                assert_int_equal(server_tick(l.link.s, l.link.now_us), 0);
+                assert_true(server_due_us(l.link.s) < 0 || server_due_us(l.link.s) > l.link.now_us);
+            }
+        }
+        take(&l.link);
+        assert_well_formed(l.link.got.p, l.link.got.len);
+        close_live(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plays_as_captured),
         cmocka_unit_test(much_goes_out_as_it_is_fetched),
         cmocka_unit_test(many_wait_and_none_is_lost),
+        cmocka_unit_test(anything_in_any_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
