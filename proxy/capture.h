@@ -12,9 +12,9 @@ struct serving_options {
     const char *profile;  /* a built-in one's name, or a file */
     const char *accounts; /* a file */
     char *mechanisms;     /* cut up */
+    bool modern;          /* SASL2 and Bind 2, too */
     char *replay;         /* FILE[#SESSION] to be played, cut up */
     const char *speed;    /* of it: "max", or how many times as fast */
-    bool modern;          /* SASL2 and Bind 2, too */
 };
 
 struct capture_options {

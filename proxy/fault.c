@@ -156,13 +156,14 @@ static bool take_nth(char *word, struct fault *f)
 
 static int read_action(char *word, const char *text, struct fault *f, struct error *e)
 {
-    char *value = strchr(word, ':');
+    char *colon = strchr(word, ':');
+    const char *value = colon ? colon + 1 : "";
     size_t i = 0, n = sizeof actions / sizeof *actions;
     const struct fault_condition *c;
 
-    if (value)
-        *value++ = '\0';
-    while (i < n && (strcmp(actions[i].name, word) != 0 || actions[i].takes != (value != NULL)))
+    if (colon)
+        *colon = '\0';
+    while (i < n && (strcmp(actions[i].name, word) != 0 || actions[i].takes != (colon != NULL)))
         i++;
     if (i == n)
         return error_set(e, ERR_USAGE, "--fault %.80s: give %s behind the =", text, ACTIONS);

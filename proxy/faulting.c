@@ -7,6 +7,7 @@
 #include "../decoder/meaning.h"
 #include "../logs/message.h"
 #include "door.h"
+#include "fault_kind.h"
 #include "recording.h"
 #include "session.h"
 
@@ -244,6 +245,17 @@ static enum gate_deed take(struct session *s, enum dir dir, const struct item *i
 
 /* ---- the gate's user ---- */
 
+/* Features may be edited, and what the bridge takes must never pass by it: what is sent in their
+ * place is broken. */
+static bool is_made_anew(const struct session *s, enum dir dir, const struct item *it,
+                         const struct fault *x)
+{
+    enum fault_kind kind = fault_kind_of(x->label);
+
+    return asked_features(dir, it) ||
+           (s->gate.bridged && (kind == FAULT_KIND_SASL || kind == FAULT_KIND_SASL2));
+}
+
 static enum gate_deed on_watch(void *arg, enum dir dir, enum scan_what what, const struct item *it,
                                const char *p, size_t n)
 {
@@ -269,10 +281,11 @@ static enum gate_deed on_watch(void *arg, enum dir dir, enum scan_what what, con
     if (x->action != FAULT_MALFORMED)
         return take(s, dir, it, p, n, x);
     w->note = x;
-    return asked_features(dir, it) ? GATE_GO_ON : GATE_PASS; /* broken as they would be sent */
+    return is_made_anew(s, dir, it, x) ? GATE_GO_ON : GATE_PASS;
 }
 
-/* What goes on of an item with a note. */
+/* What goes on of an item with a note. Where that is nothing and it was to be broken, what is sent
+ * next in its direction is. */
 static void send_noted(struct session *s, enum dir dir, const char *p, size_t n, const char *sent,
                        size_t sent_len, const char *words)
 {
@@ -282,7 +295,8 @@ static void send_noted(struct session *s, enum dir dir, const char *p, size_t n,
     struct buf broken;
     int err = 0;
 
-    w->note = NULL;
+    if (x->action != FAULT_MALFORMED || sent_len)
+        w->note = NULL;
     uv_timer_stop(&w->timer); /* it may be that the gate could not wait */
     buf_init(&broken, PIECE_MAX);
     if (x->action == FAULT_MALFORMED)
@@ -314,8 +328,9 @@ static void on_edit(void *arg, enum dir dir, const char *p, size_t n, const char
 {
     struct session *s = arg;
     const struct faulting_way *w = &s->faulting->way[dir];
+    bool breaks = w->note && w->note->action == FAULT_MALFORMED && sent_len;
 
-    if (w->silent || (w->note && n))
+    if (w->silent || breaks || (w->note && n))
         send_noted(s, dir, p, n, sent, sent_len, words);
     else
         session_edit(s, dir, p, n, sent, sent_len, words);

@@ -406,8 +406,11 @@ static bool watched(struct gate *g, enum dir dir, enum scan_what what, const str
     }
     gate_drop(w, n);
     deed = g->user->watch(g->arg, dir, what, it, gate_bytes(w) - n, n);
-    if (deed == GATE_TAKEN)
+    if (deed == GATE_TAKEN) {
+        if (g->bridged) /* as bridge() does */
+            explicit_bzero(w->in.p + w->at - n, n);
         return true;
+    }
     w->at -= n;
     w->scanned = n;
     if (deed == GATE_PASS)

@@ -26,9 +26,9 @@ static int check(const struct command *c, const struct capture_options *o)
     if (!ours && (s->profile || s->accounts || s->mechanisms || s->modern || s->replay))
         return usage_error(c, "--profile, --accounts, --mechanisms, --modern and --replay are for the "
                               "embedded server; give builtin: as UPSTREAM");
-    if (s->replay && (s->profile || s->modern))
-        return usage_error(c, "--replay answers as the captured server did, not as %s says; give one "
-                              "of them", s->profile ? "--profile" : "--modern");
+    if (s->replay && s->profile)
+        return usage_error(c, "--replay answers as the captured server did, and --profile as a file "
+                              "says; give one of them");
     if (s->speed && !s->replay)
         return usage_error(c, "--speed is for --replay FILE");
     if (ours && o->workers > 1)

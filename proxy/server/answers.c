@@ -52,6 +52,8 @@ static const struct row rows[] = {
     {NS_VERSION, "query", GET, BOUND, DOMAIN, answer_version, NULL},
     {NS_TIME, "time", GET, BOUND, DOMAIN, answer_time, NULL},
     {NS_LAST, "query", GET, BOUND, HOME | DOMAIN | OTHER, answer_last, NULL},
+    {NS_CARBONS, "enable", SET, BOUND, HOME, answer_carbons_enable, NULL},
+    {NS_CARBONS, "disable", SET, BOUND, HOME, answer_carbons_disable, NULL},
     {NS_AUTH, "query", GET, NEW, ASK_ANY, answer_auth_get, NULL},
     {NS_AUTH, "query", SET, NEW, ASK_ANY, answer_auth, NULL},
     {NS_REG, "query", GET, NEW | BOUND, HOME | DOMAIN, answer_register_get, NULL},

@@ -21,6 +21,7 @@ struct client *client_new(struct world *w, struct server *s)
     *c = (struct client){.world = w, .server = s, .contacts_due_us = -1};
     buf_init(&c->presence, PRESENCE_BYTES);
     managed_init(&c->sm);
+    csi_init(&c->csi);
     strcpy(c->domain, w->domain);
     return c;
 }
@@ -39,9 +40,7 @@ static void leave(struct client *c)
 {
     unlist(c);
     c->user->left_s = world_now_s(c->world);
-    if (c->user->temporary && !c->user->clients)
-        world_remove(c->world, c->user);
-    c->user = NULL;
+    client_login(c, NULL);
 }
 
 void client_free(struct client *c)
@@ -54,6 +53,7 @@ void client_free(struct client *c)
     free(c->active_list);
     caps_free(&c->caps);
     managed_free(&c->sm);
+    csi_free(&c->csi);
     free(c);
 }
 
@@ -101,7 +101,13 @@ struct user *client_account(const struct client *c, const char *name, size_t n)
 
 void client_login(struct client *c, struct user *u)
 {
+    struct user *old = c->user;
+
     c->user = u;
+    if (u)
+        u->holders++;
+    if (old && --old->holders == 0 && old->temporary)
+        world_remove(c->world, old);
 }
 
 struct client *client_find(const struct user *u, const char *resource)
@@ -159,6 +165,12 @@ void client_replace(struct client *c)
 }
 
 void client_send(struct client *c, const char *p, size_t n)
+{
+    if (!csi_holds(c, p, n))
+        client_pass(c, p, n);
+}
+
+void client_pass(struct client *c, const char *p, size_t n)
 {
     bool asks = managed_sent(c, p, n);
 

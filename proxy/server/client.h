@@ -13,6 +13,7 @@
 
 #include "../../decoder/buf.h"
 #include "caps.h"
+#include "csi.h"
 #include "prep.h"
 #include "stream_management.h"
 #include "user.h"
@@ -31,6 +32,7 @@ struct client {
     struct client *next_waiting; /* the world's, and until when it waits */
     int64_t until_us;
     struct managed sm;
+    struct csi csi;
     char domain[JID_PART_MAX + 1];   /* that the client asked for, prepared */
     char resource[JID_PART_MAX + 1]; /* prepared; "" until it is bound */
     bool bound;
@@ -38,6 +40,8 @@ struct client {
     bool interested;          /* it has asked for the roster: gets pushes (RFC 6121 §2.1.6) */
     bool wants_blocks;        /* it has asked for the blocked JIDs: gets pushes (XEP-0191 §3.3) */
     char *active_list;        /* owned: the privacy list it goes by, or NULL: the default */
+    bool carbons;             /* it wants copies (carbons.h) */
+    bool got;                 /* for the length of a call: the message that is routed */
     int priority;
     struct buf presence;      /* its last one, to be sent on: `<presence`, NUL, all behind its name */
     struct caps caps;         /* while it is available: of what it wants to hear */
@@ -59,7 +63,7 @@ bool client_domain(struct client *c, const char *to);
  * the world is open. NULL: there is none, or no memory. */
 struct user *client_account(const struct client *c, const char *name, size_t n);
 
-/* It has logged in. */
+/* It has logged in; NULL: it is nobody any more. A temporary account goes with its last one. */
 void client_login(struct client *c, struct user *u);
 
 /* It has a resource now, prepared: it stands in its account's list. False: too many are. */
@@ -77,6 +81,9 @@ struct client *client_find(const struct user *u, const char *resource);
 /* Sends a stanza to it, whole; may be held back, never refused: a connection that cannot take it is
  * over. For what comes from others, and pushes; the answer to its own request is the ask's. */
 void client_send(struct client *c, const char *p, size_t n);
+
+/* The same at once, whatever its state (csi.h). */
+void client_pass(struct client *c, const char *p, size_t n);
 
 /* Appends its full JID, escaped. Errors: ERR_NOMEM, ERR_CAP. */
 int client_put_jid(const struct client *c, struct buf *out) MUST_CHECK;

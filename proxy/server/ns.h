@@ -34,6 +34,11 @@
 #define NS_DELAY     "urn:xmpp:delay"              /* XEP-0203 */
 #define NS_CARBONS   "urn:xmpp:carbons:2"          /* XEP-0280 */
 #define NS_FORWARD   "urn:xmpp:forward:0"          /* XEP-0297 */
+#define NS_HINTS     "urn:xmpp:hints"              /* XEP-0334 */
+#define NS_CHATSTATES "http://jabber.org/protocol/chatstates" /* XEP-0085 */
+#define NS_RECEIPTS  "urn:xmpp:receipts"           /* XEP-0184 */
+#define NS_MARKERS   "urn:xmpp:chat-markers:0"     /* XEP-0333 */
+#define NS_SID       "urn:xmpp:sid:0"              /* XEP-0359 */
 #define NS_CSI       "urn:xmpp:csi:0"              /* XEP-0352 */
 #define NS_SM        "urn:xmpp:sm:3"               /* XEP-0198 */
 #define NS_COMPRESS  "http://jabber.org/protocol/compress"    /* XEP-0138 */

@@ -413,6 +413,20 @@ bool profile_has(const struct profile *p, enum feature f)
     return false;
 }
 
+bool profile_says(const struct profile *p, const char *feature)
+{
+    const struct buf *info = &p->domain_info;
+    size_t n = strlen(feature);
+    const char *at = info->p, *end = info->p + info->len;
+
+    while (at && (at = memmem(at, (size_t)(end - at), feature, n))) {
+        if (at > info->p && at + n < end && strchr("'\"", at[-1]) && at[n] == at[-1])
+            return true;
+        at += n;
+    }
+    return false;
+}
+
 const char *profile_contact_jid(const struct profile_contact *c, const struct user *u,
                                 char out[JID_MAX + 1])
 {

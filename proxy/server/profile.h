@@ -68,6 +68,9 @@ int profile_mechanisms(struct profile *p, char *list, struct error *e) MUST_CHEC
 void profile_add(struct profile *p, enum feature f);
 bool profile_has(const struct profile *p, enum feature f);
 
+/* Does its disco#info of the domain say this feature? */
+bool profile_says(const struct profile *p, const char *feature);
+
 /* What a new account has: the contacts, privacy lists. ERR_NOMEM, ERR_USAGE: a list is none. */
 int profile_begin(const struct profile *p, struct user *u, struct part *part) MUST_CHECK;
 

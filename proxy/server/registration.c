@@ -82,9 +82,13 @@ static const char *unregister(struct ask *q)
     if (!u)
         return "registration-required";
     u->temporary = true;
-    for (struct client *c = u->clients; c; c = c->next)
-        if (c != q->c)
+    for (struct client *c = u->clients, *next; c; c = next) {
+        next = c->next;
+        if (c->server && c != q->c)
             server_end(c->server, "not-authorized");
+        else if (!c->server)
+            world_forget(c->world, c);
+    }
     q->stream_error = "not-authorized";
     return NULL;
 }

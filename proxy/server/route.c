@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "carbons.h"
 #include "filter.h"
 #include "markup.h"
 #include "ns.h"
@@ -79,8 +80,10 @@ static void deliver_to(struct ask *q, int least)
     ask_put_readdressed(q, q->to ? FROM_TO : " from=\"$F\" to=\"$B\"");
     for (struct client *c = q->user->clients; c; c = c->next)
         if (c->available && c->priority >= least &&
-            filter_takes(q->user, c, PRIVACY_MESSAGE, q->c))
+            filter_takes(q->user, c, PRIVACY_MESSAGE, q->c)) {
             ask_send(q, c);
+            c->got = true;
+        }
     ask_end(q, before);
 }
 
@@ -152,17 +155,19 @@ static void to_resource(struct ask *q, enum message_type type)
 
     if (to && blocked(q))
         return;
-    if (to && !filter_takes(q->user, to, PRIVACY_MESSAGE, q->c))
+    if (to && !filter_takes(q->user, to, PRIVACY_MESSAGE, q->c)) {
         ask_error(q, "service-unavailable");
-    else if (to)
+    } else if (to) {
         deliver(q, to);
-    else if (type == CHAT || type == NORMAL)
+        to->got = true;
+    } else if (type == CHAT || type == NORMAL) {
         to_account(q, type);
-    else if (type == GROUPCHAT)
+    } else if (type == GROUPCHAT) {
         ask_error(q, "service-unavailable");
+    }
 }
 
-void route_message(struct ask *q)
+static void route(struct ask *q)
 {
     enum message_type type = type_named(q->type);
 
@@ -187,6 +192,12 @@ void route_message(struct ask *q)
     case ASK_ANY:
         return;
     }
+}
+
+void route_message(struct ask *q)
+{
+    route(q);
+    carbons_copy(q);
 }
 
 void route_offline(struct client *c)

@@ -95,7 +95,11 @@ static int emit(struct server *s)
 /* The same of a stanza: it is counted. */
 static int emit_stanza(struct server *s)
 {
-    bool asks = s->text.len && managed_sent(s->client, s->text.p, s->text.len);
+    bool asks;
+
+    if (s->text.len)
+        csi_flush(s->client);
+    asks = s->text.len && managed_sent(s->client, s->text.p, s->text.len);
 
     if (asks && buf_str(&s->text, SM_REQUEST))
         return ERR_NOMEM;
@@ -299,6 +303,17 @@ static int too_many_logins(struct server *s)
     return stream_error_with(s, "policy-violation", text);
 }
 
+/* The stream goes on (XEP-0388 §2.6.3), with what waited for who has come back. */
+static int go_on(struct server *s)
+{
+    int err = emit_features(s);
+
+    if (!err && s->sasl2.resumed.len)
+        err = send_out(s, s->sasl2.resumed.p, s->sasl2.resumed.len);
+    sasl2_free(&s->sasl2);
+    return err;
+}
+
 static int take_sasl(struct server *s, const struct item *it)
 {
     struct stream_state state = state_of(s);
@@ -308,7 +323,7 @@ static int take_sasl(struct server *s, const struct item *it)
 
     if (second && !profile_has(s->client->world->profile, FEATURE_SASL2))
         return stream_error(s, "unsupported-stanza-type");
-    err = second ? sasl2_take(&s->sasl2, &s->login, &state, it, &s->text, &result)
+    err = second ? sasl2_take(&s->sasl2, &s->login, &state, it, &s->root.root, &s->text, &result)
                  : sasl1_take(&s->login, &state, it, &s->text, &result);
 
     if (!err && s->login.failures > LOGIN_FAILURES)
@@ -319,8 +334,8 @@ static int take_sasl(struct server *s, const struct item *it)
         return err;
     if (s->scripted)
         scripted_known(s->scripted);
-    if (second) /* the stream goes on (XEP-0388 §2.6.3) */
-        return emit_features(s);
+    if (second)
+        return go_on(s);
     expect_stream(s);
     return 0;
 }
@@ -363,7 +378,7 @@ static int take_element(struct server *s, const struct item *it)
     return err ? err : play(s);
 }
 
-/* ---- stream management (stream_management.h) ---- */
+/* ---- stream management, client state ---- */
 
 static int take_sm(struct server *s, const struct item *it)
 {
@@ -383,8 +398,8 @@ void server_adopt(struct server *s, struct client *c)
     struct client *own = s->client;
     struct server *other = c->server;
 
-    own->user = NULL;
-    s->client = c;
+    client_login(own, NULL);
+    s->client = s->login.c = c;
     c->server = s;
     if (!other) {
         world_attach(c->world, c);
@@ -394,6 +409,13 @@ void server_adopt(struct server *s, struct client *c)
     other->client = own;
     own->server = other;
     server_end(other, "conflict");
+}
+
+static int take_csi(struct server *s, const struct item *it)
+{
+    bool known = profile_has(s->client->world->profile, FEATURE_CSI) && csi_take(s->client, it);
+
+    return known ? 0 : stream_error(s, "unsupported-stanza-type");
 }
 
 /* ---- the table ---- */
@@ -417,6 +439,7 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SASL2, "response", true, take_sasl},
         {NS_SASL2, "abort", true, take_sasl},
         {NS_SM, NULL, false, take_sm},
+        {NS_CSI, NULL, false, take_csi},
         /* clang-format on */
     };
     const struct item *it;
@@ -517,6 +540,7 @@ static void unlist(struct server *s)
 
 static void let_go(struct client *c, bool ended)
 {
+    csi_active(c); /* to what is not acknowledged */
     if (!ended && managed_waits(c))
         world_wait(c->world, c);
     else
@@ -541,6 +565,7 @@ struct server *server_new(const struct server_options *o)
     s->client = client_new(o->world, s);
     enlist(s, o->world);
     login_init(&s->login, s->client);
+    sasl2_init(&s->sasl2);
     s->login.binding = o->binding;
     s->login.binding_arg = o->binding_arg;
     reader_stream_init(&s->root);
@@ -683,6 +708,11 @@ int server_tick(struct server *s, int64_t now_us)
 }
 
 /* ---- what others send ---- */
+
+struct client *server_client(const struct server *s)
+{
+    return s->client;
+}
 
 bool server_has_tls(const struct server *s)
 {

@@ -68,6 +68,8 @@ int server_tick(struct server *s, int64_t now_us);
 
 /* ---- for client.h: inside another connection's call, too ---- */
 
+/* The client it has now: another, behind server_adopt(). */
+struct client *server_client(const struct server *s);
 bool server_has_tls(const struct server *s);
 int64_t server_now_us(const struct server *s); /* of the last call */
 

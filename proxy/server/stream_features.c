@@ -35,7 +35,12 @@ static int put_sasl2(struct buf *out, const struct profile *p, const struct stre
 
     if (!err)
         err = put_names(out, p, s);
-    return err ? err : buf_str(out, "<inline><bind xmlns=\"" NS_BIND2 "\"/></inline></authentication>");
+    if (!err)
+        err = buf_str(out, profile_has(p, FEATURE_SM)
+                               ? "<inline><sm xmlns=\"" NS_SM "\"/><bind xmlns=\"" NS_BIND2 "\"><inline>"
+                                 "<feature var=\"" NS_SM "\"/></inline></bind></inline>"
+                               : "<inline><bind xmlns=\"" NS_BIND2 "\"/></inline>");
+    return err ? err : buf_str(out, "</authentication>");
 }
 
 static int put_bindings(struct buf *out, const struct profile *p, const struct stream_state *s)
@@ -86,6 +91,7 @@ static const struct {
     [FEATURE_SESSION] = {"<session xmlns=\"" NS_SESSION "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_BIND] = {"<bind xmlns=\"" NS_BIND "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_SM] = {"<sm xmlns=\"" NS_SM "\"/>", BEHIND_LOGIN, NULL},
+    [FEATURE_CSI] = {"<csi xmlns=\"" NS_CSI "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_COMPRESSION] = {NULL, BEHIND_LOGIN, put_compression},
 };
 

@@ -204,6 +204,9 @@ static int take_resume(struct client *c, const struct item *it, struct buf *out,
     old = find(c->user, id);
     if (!old)
         return not_found(c->user, id, out);
+    csi_active(old); /* the next connection begins so */
+    if (old->sm.lost)
+        return failed(out, "item-not-found");
     *ends = !acknowledge(&old->sm, h);
     if (*ends)
         return too_high(out, h, old->sm.out);

@@ -28,6 +28,7 @@ struct user {
     struct pep pep;          /* what it publishes */
     struct buf offline;      /* messages for it while nobody is there, each with a NUL behind it */
     struct client *clients;  /* bound, the latest first */
+    unsigned holders;        /* clients that are logged in as it, bound or not */
     bool temporary;          /* goes with its last client: ANONYMOUS */
     char sm_id[SM_ID_SIZE];  /* the last session that was not resumed in time, "": none */
     uint32_t sm_in;          /* and the stanzas of it that were handled */

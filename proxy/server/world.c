@@ -202,7 +202,7 @@ const struct item *world_read(struct world *w, const char *p, size_t n)
     if (!w->reader)
         return NULL;
     reader_stream_init(&none);
-    err = reader_item(w->reader, &none, p, n, &it, &e);
+    err = reader_item_deep(w->reader, &none, p, n, &it, &e);
     reader_stream_free(&none);
     return err ? NULL : it;
 }

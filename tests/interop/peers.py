@@ -70,6 +70,8 @@ VERSIONS = {
     "xmppjs": lambda: with_name("@xmpp/client", node_version()),
     "aioxmpp": lambda: with_name("aioxmpp", python_version("aioxmpp", "m.__version__")),
     "go-sendxmpp": lambda: of_program("go-sendxmpp", "go-sendxmpp", "go-sendxmpp"),
+    "profanity": lambda: (of_program("profanity", "profanity", "profanity")
+                          if shutil.which("tmux") else None),
     "wire": lambda: "a client without a library",
     "stub": lambda: "a listener that is no XMPP server",
     "none": lambda: "no server",
@@ -96,6 +98,7 @@ async def start(kind, programs, home, jid, password, port, ca, options=()):
     commands = {"slixmpp": [*PYTHON, CLIENTS / "slixmpp_client.py"],
                 "aioxmpp": [*PYTHON, CLIENTS / "aioxmpp_client.py"],
                 "go-sendxmpp": [*PYTHON, CLIENTS / "go_sendxmpp.py"],
+                "profanity": [*PYTHON, CLIENTS / "profanity.py"],
                 "strophe": [programs / "strophe"],
                 "gloox": [programs / "gloox"],
                 "xmppjs": ["node", CLIENTS / "xmppjs.mjs"]}

@@ -1,4 +1,4 @@
-"""The xmpptap under test as a child, and what it left in its archive."""
+"""The xmpptap under test as a child, as proxy or as server, and what it left in its archive."""
 
 import asyncio
 import base64
@@ -15,7 +15,7 @@ WIRE = ("stream", "stanza", "space", "violation")
 
 
 class Tap:
-    """`xmpptap proxy` in front of a port; its folders lie in `folder`."""
+    """`xmpptap proxy` in front of a port, or `xmpptap serve`; its folders lie in `folder`."""
 
     def __init__(self, folder, wait_s):
         folder.mkdir()
@@ -34,9 +34,16 @@ class Tap:
         """`upstream`: as the program takes it; a number is a port of loopback."""
         if isinstance(upstream, int):
             upstream = f"tcp://127.0.0.1:{upstream}"
+        await self._start("proxy", *options, upstream)
+
+    async def serve(self, *options):
+        """Without an upstream: it is the server."""
+        await self._start("serve", *options)
+
+    async def _start(self, command, *options):
         self.process = await asyncio.create_subprocess_exec(
-            PROGRAM, "proxy", "-l", "127.0.0.1:0", "--ca-dir", self.folder / "ca",
-            "-d", self.archive, *map(str, options), upstream,
+            PROGRAM, command, "-l", "127.0.0.1:0", "--ca-dir", self.folder / "ca",
+            "-d", self.archive, *map(str, options),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=self._env)
         self._readers = [asyncio.ensure_future(self._collect(self.process.stdout, self.stdout)),

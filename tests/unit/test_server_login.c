@@ -496,6 +496,72 @@ static void test_sasl2(void **state)
     free_world(w);
 }
 
+#define SM3 " xmlns='urn:xmpp:sm:3'"
+
+/* The value of `attr` behind `element` in what was said. */
+static void value_of(const char *said, const char *element, const char *attr, char out[64])
+{
+    const char *at = strstr(said, element);
+
+    at = at ? strstr(at, attr) : NULL;
+    if (!at)
+        fail_msg("%s of %s: %s", attr, element, said);
+    at += strlen(attr) + 2;
+    snprintf(out, 64, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+/* Stream management begins with the bind, and the client comes back with its next login. */
+static void test_sasl2_resumes(void **state)
+{
+    struct world *w = closed_world();
+    char id[64], again[400], resource[64];
+    const char *said, *message;
+    struct link l[3];
+
+    (void)state;
+    profile_add((struct profile *)w->profile, FEATURE_SASL2);
+    for (int i = 0; i < 3; i++)
+        open_bindable(&l[i], w, true);
+    feed(&l[0], PLAIN2(BIND2("<tag>x</tag><enable" SM3 " resume='true'/>")));
+    said = got(&l[0]);
+    value_of(said, "<bound xmlns=\"urn:xmpp:bind:0\"><enabled ", "id", id);
+    said = strstr(said, "/x.");
+    snprintf(resource, sizeof resource, "%.*s", (int)strcspn(said, "<"), said + 1);
+    server_free(l[0].s); /* its connection breaks */
+    feed(&l[1], PLAIN2(BIND2("")));
+    got(&l[1]);
+    snprintf(again, sizeof again, "<message to='ann@example.org/%.*s'><body>hi</body></message>",
+             (int)strcspn(resource, "<"), resource);
+    feed(&l[1], again);
+    snprintf(again, sizeof again, PLAIN2("<resume" SM3 " previd='%s' h='0'/>" BIND2("<tag>y</tag>")), id);
+    feed(&l[2], again);
+    said = got(&l[2]);
+    message = strstr(said, "</stream:features><message ");
+    assert_non_null(message);
+    assert_true(strstr(said, "<resumed ") < strstr(said, "</success><stream:features>"));
+    assert_non_null(strstr(message, "<body>hi</body></message><r "));
+    assert_null(strstr(said, "<bound"));
+    assert_non_null(strstr(said, "ann@example.org/x."));
+    feed(&l[2], "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq><r" SM3 "/>");
+    assert_non_null(strstr(got(&l[2]), "h=\"1\""));
+    close_link(&l[2]);
+    open_bindable(&l[2], w, true); /* nothing to come back to: it is bound anew */
+    feed(&l[2], PLAIN2("<resume" SM3 " previd='none' h='0'/>" BIND2("<tag>y</tag>")));
+    said = got(&l[2]);
+    assert_non_null(strstr(said, "<bound xmlns=\"urn:xmpp:bind:0\"><failed "));
+    assert_non_null(strstr(said, "ann@example.org/y."));
+    close_link(&l[2]);
+    open_bindable(&l[2], w, true);
+    feed(&l[2], PLAIN2("<resume" SM3 "/>"));
+    said = got(&l[2]);
+    assert_non_null(strstr(said, "<failed xmlns=\"urn:xmpp:sm:3\"><bad-request "));
+    assert_non_null(strstr(said, "</success><stream:features>"));
+    close_link(&l[2]);
+    close_link(&l[1]);
+    buf_free(&l[0].got);
+    free_world(w);
+}
+
 static void test_sasl2_messages(void **state)
 {
     struct world *w = closed_world();
@@ -637,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_before_tls),     cmocka_unit_test(test_unknown_user),
         cmocka_unit_test(test_tampered),       cmocka_unit_test(test_flag_y),
         cmocka_unit_test(test_removed_meanwhile), cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_sasl2_resumes),
         cmocka_unit_test(test_sasl2),          cmocka_unit_test(test_sasl2_messages),
         cmocka_unit_test(test_registration),   cmocka_unit_test(test_open_world),
         cmocka_unit_test(test_unknown_mechanism),

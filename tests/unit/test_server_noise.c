@@ -125,6 +125,35 @@ static void leave(struct link *l)
     close_link(l);
 }
 
+/* The id of the server's last question what the client can, or NULL. */
+static const char *asked(const struct link *l)
+{
+    static const char query[] =
+        "\"><query xmlns=\"http://jabber.org/protocol/disco#info\" node=\"n#v";
+    static char id[37];
+    const char *p = l->got.p, *at = NULL, *next;
+
+    while (p && (next = memmem(p, l->got.len - (size_t)(p - l->got.p), query, sizeof query - 1))) {
+        at = next;
+        p = next + 1;
+    }
+    if (!at)
+        return NULL;
+    memcpy(id, at - 36, 36);
+    return id;
+}
+
+static void say_features(struct link *l)
+{
+    const char *id = asked(l);
+    char xml[512];
+
+    snprintf(xml, sizeof xml, "<iq type='result' id='%s'><query "
+             "xmlns='http://jabber.org/protocol/disco#info'><feature var='n1+notify'/>"
+             "<feature var='n2+notify'/></query></iq>", id ? id : "x");
+    feed(l, xml);
+}
+
 static void say(struct link *l)
 {
     const char *word = words[dice(sizeof words / sizeof words[0])];
@@ -135,6 +164,8 @@ static void say(struct link *l)
     else
         snprintf(xml, sizeof xml, word, (int)dice(5) - 1);
     feed(l, xml);
+    if (strstr(word, "caps") && dice(2))
+        say_features(l);
 }
 
 static void play(const char *profile, unsigned seed)

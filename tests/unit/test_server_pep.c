@@ -461,6 +461,9 @@ static void test_last_items(void **state)
     got(&two);
     assert_string_equal(asked(two.got.p, ANN, ANN2, "2"), "");
     assert_non_null(strstr(two.got.p, TUNED(ANN, ANN2, "1", "x")));
+    feed(&two, "<presence type='unavailable'/>"
+               "<presence><c xmlns='http://jabber.org/protocol/caps' node='n' ver='2'/></presence>");
+    assert_non_null(strstr(got(&two), TUNED(ANN, ANN2, "1", "x")));
     expect_with(&t.ann, SET("", "#owner", "<configure node='tune'><x xmlns='jabber:x:data'>"
                             FIELD("send_last_published_item", "never") "</x></configure>"),
                 "result");

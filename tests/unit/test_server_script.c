@@ -1,6 +1,6 @@
 /* A captured server, played by the embedded one to a live client: what is answered to what, when,
  * and with whose names. */
-#include "script_tests.h"
+#include "served_tests.h"
 
 #define UNAVAILABLE(id, payload)                                                                   \
     "<iq type=\"error\" id=\"" id "\" to=\"" MY                                                    \

@@ -1,6 +1,6 @@
 /* A captured server, played by the embedded one: its streams and features, logins of every kind,
  * and what is said of what cannot be played. */
-#include "script_tests.h"
+#include "served_tests.h"
 
 /* ---- streams ---- */
 

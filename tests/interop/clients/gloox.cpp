@@ -4,12 +4,14 @@
 //
 // Options: no-tls, direct-tls (XEP-0368), zlib, legacy-auth (no SASL), no-plus (no channel binding),
 // mechanism=NAME (that one alone), large=BYTES (a message of that size before the logout), stay (no
-// logout: wait for the end of the connection), ignore-certificate. Debian's gloox goes up to TLS
-// 1.2. Prints `talked` once all answers are there, and last what happened; exit status 0 if it
-// logged in and out.
+// logout: wait for the end of the connection), ignore-certificate; contact=JID (the roster has it, it
+// comes online, it is sent the message, and answers), card=NAME (the own vCard is changed, and read
+// back), card-is=NAME (it must be that one). Debian's gloox goes up to TLS 1.2. Prints `talked` once
+// all answers are there, and last what happened; exit status 0 if it logged in and out.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 #include <string>
 #include <unistd.h>
 
@@ -25,11 +27,16 @@
 #include <gloox/presence.h>
 #include <gloox/rostermanager.h>
 #include <gloox/tlsdefault.h>
+#include <gloox/vcard.h>
+#include <gloox/vcardhandler.h>
+#include <gloox/vcardmanager.h>
 
 using namespace gloox;
 
 static const unsigned limit_s = 30;
-static const int awaited = 3; // roster, ping, own message
+
+// What is said, in this order; each is over when its answer has come.
+enum Step { RosterStep, ContactStep, NoteStep, PingStep, CardStep, SetCardStep, NewCardStep, Steps };
 
 static const struct {
     const char *name;
@@ -89,10 +96,11 @@ class Talk : public ConnectionListener,
              public EventHandler,
              public MessageHandler,
              public RosterListener,
+             public VCardHandler,
              public LogHandler {
   public:
     Talk(const JID &jid, const std::string &password, const char *host, int port, const char *ca)
-        : client(jid, password, port), host(host), port(port), ca(ca)
+        : client(jid, password, port), cards(&client), host(host), port(port), ca(ca)
     {
         // Not setServer(): its name is the one gloox looks for in the certificate.
         client.setConnectionImpl(tcp());
@@ -129,27 +137,47 @@ class Talk : public ConnectionListener,
         else if (o.compare(0, 10, "mechanism=") == 0)
             return mechanism(o.c_str() + 10);
         else
-            return false;
+            return talk_option(o);
         return true;
     }
 
     int run()
     {
         client.connect(true);
-        printf("%s: %s%s\n", answers < awaited ? "not logged in" : "logged in", reason.c_str(),
+        printf("%s: %s%s\n", step < Steps ? "not logged in" : "logged in", reason.c_str(),
                client.streamErrorText().empty() ? "" : (": " + client.streamErrorText()).c_str());
-        return answers < awaited || failed;
+        return step < Steps || failed;
     }
 
   private:
     Client client;
+    VCardManager cards;
     const char *host;
     int port;
     const char *ca;
     std::string reason;
     size_t large = 0;
     bool stay = false, any_certificate = false, failed = false;
-    int answers = 0;
+    std::set<int> wanted = {RosterStep, NoteStep, PingStep}, happened;
+    int step = RosterStep;
+    std::string contact, card;
+
+    bool talk_option(const std::string &o)
+    {
+        if (o.compare(0, 8, "contact=") == 0) {
+            contact = o.substr(8);
+            wanted.insert(ContactStep);
+        } else if (o.compare(0, 5, "card=") == 0) {
+            card = o.substr(5);
+            wanted.insert({CardStep, SetCardStep, NewCardStep});
+        } else if (o.compare(0, 8, "card-is=") == 0) {
+            card = o.substr(8);
+            wanted.insert(CardStep);
+        } else {
+            return false;
+        }
+        return true;
+    }
 
     ConnectionBase *tcp()
     {
@@ -172,12 +200,43 @@ class Talk : public ConnectionListener,
         return false;
     }
 
-    void onConnect() override
-    {
-        JID self(client.jid().bare()), server(client.jid().server());
+    // gloox asks for the roster itself.
+    void onConnect() override {}
 
-        client.send(Message(Message::Chat, self, "Gr\xc3\xbc\xc3\x9f" "e"));
-        client.xmppPing(server, this);
+    void say()
+    {
+        const JID self(client.jid().bare()), server(client.jid().server());
+
+        if (step == NoteStep) {
+            client.send(Message(Message::Chat, contact.empty() ? self : JID(contact),
+                                "Gr\xc3\xbc\xc3\x9f" "e"));
+        } else if (step == PingStep) {
+            client.xmppPing(server, this);
+        } else if (step == CardStep || step == NewCardStep) {
+            cards.fetchVCard(self, this);
+        } else if (step == SetCardStep) {
+            VCard *mine = new VCard;
+            mine->setFormattedname(card);
+            cards.storeVCard(mine, this);
+        }
+    }
+
+    void happens(Step what)
+    {
+        happened.insert(what);
+        while (step < Steps && (!wanted.count(step) || happened.count(step))) {
+            if (++step == Steps)
+                log_out();
+            else if (wanted.count(step))
+                say();
+        }
+    }
+
+    void fails(const std::string &why)
+    {
+        printf("%s\n", why.c_str());
+        failed = true;
+        client.disconnect();
     }
 
     void onDisconnect(ConnectionError e) override
@@ -187,7 +246,7 @@ class Talk : public ConnectionListener,
             reason += ", stream error " + std::to_string(client.streamError());
         if (e == ConnAuthenticationFailed)
             reason += ", authentication error " + std::to_string(client.authError());
-        failed = e != ConnUserDisconnected;
+        failed |= e != ConnUserDisconnected;
     }
 
     bool onTLSConnect(const CertInfo &info) override
@@ -197,10 +256,8 @@ class Talk : public ConnectionListener,
         return info.status == CertOk || any_certificate;
     }
 
-    void answered()
+    void log_out()
     {
-        if (++answers != awaited)
-            return;
         puts("talked");
         fflush(stdout);
         if (large)
@@ -212,11 +269,45 @@ class Talk : public ConnectionListener,
     void handleMessage(const Message &m, MessageSession *) override
     {
         if (!m.body().empty())
-            answered();
+            happens(NoteStep);
     }
 
-    void handleEvent(const Event &) override { answered(); }
-    void handleRoster(const Roster &) override { answered(); }
+    void handleEvent(const Event &) override { happens(PingStep); }
+
+    void handleRoster(const Roster &roster) override
+    {
+        if (!contact.empty() && !roster.count(contact))
+            fails(contact + " is not in the roster");
+        else
+            happens(RosterStep);
+    }
+
+    void handleRosterPresence(const RosterItem &item, const std::string &, Presence::PresenceType p,
+                              const std::string &) override
+    {
+        if (item.jidJID().bare() == contact && p == Presence::Available)
+            happens(ContactStep);
+    }
+
+    void handleVCard(const JID &, const VCard *found) override
+    {
+        if (step == CardStep && wanted.count(SetCardStep))
+            happens(CardStep);
+        else if (!found || found->formattedname() != card)
+            fails("the vCard is another");
+        else
+            happens(static_cast<Step>(step));
+    }
+
+    void handleVCardResult(VCardContext context, const JID &, StanzaError error) override
+    {
+        if (error == StanzaErrorUndefined)
+            happens(SetCardStep);
+        else if (context == FetchVCard && step == CardStep && wanted.count(SetCardStep))
+            happens(CardStep); // there was none
+        else
+            fails("the vCard: stanza error " + std::to_string(error));
+    }
 
     void handleLog(LogLevel, LogArea area, const std::string &text) override
     {
@@ -228,8 +319,6 @@ class Talk : public ConnectionListener,
     void handleItemRemoved(const JID &) override {}
     void handleItemUpdated(const JID &) override {}
     void handleItemUnsubscribed(const JID &) override {}
-    void handleRosterPresence(const RosterItem &, const std::string &, Presence::PresenceType,
-                              const std::string &) override {}
     void handleSelfPresence(const RosterItem &, const std::string &, Presence::PresenceType,
                             const std::string &) override {}
     bool handleSubscriptionRequest(const JID &, const std::string &) override { return false; }

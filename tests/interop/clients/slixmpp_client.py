@@ -4,7 +4,9 @@
 
 Options: mechanism=NAME, no-tls, direct-tls (XEP-0368), sm (stream management), resume (the
 connection is cut after the talk and the stream resumed), resume-after=SECONDS, large=BYTES (a
-message of that size before the logout), stay (no logout: wait for the end of the connection).
+message of that size before the logout), stay (no logout: wait for the end of the connection);
+contact=JID (the roster has it, it comes online, it is sent the message, and answers), card=NAME
+(the own vCard is changed, and read back), card-is=NAME (it must be that one).
 Prints `talked` once all answers are there, and last what happened; exit status 0 if it logged in
 and out.
 """
@@ -35,6 +37,8 @@ class Talker:
             client["feature_mechanisms"].unencrypted_scram = True
         if "sm" in options or "resume" in options:
             client.register_plugin("xep_0198")
+        if {"card", "card-is"} & {*options}:
+            client.register_plugin("xep_0054")
 
     def _stream_error(self, error):
         self.stream_error = error["condition"]
@@ -46,12 +50,17 @@ class Talker:
         except LoginFailed:
             await asyncio.sleep(0.2)  # what slixmpp still has to say
             return f"not logged in: {client.tls_error or self.stream_error or 'refused or ended'}"
+        contact = options.get("contact")
         await client.get_roster(timeout=WAIT_S)
+        if contact and not client.client_roster.has_jid(contact):
+            return f"{contact} is not in the roster"
         client.send_presence(pstatus="here")
-        await client.next_of(client.presences)
-        client.send_message(client.boundjid.bare, "Grüße", mtype="chat")
+        await self._presence_of(contact or client.boundjid.bare)
+        client.send_message(contact or client.boundjid.bare, "Grüße", mtype="chat")
         await client.next_of(client.messages)
         await client.ask("get", "<ping xmlns='urn:xmpp:ping'/>", to=client.boundjid.host)
+        if wrong := await self._card():
+            return wrong
         self.talked = True
         print("talked", flush=True)
         if "resume" in options:
@@ -64,6 +73,29 @@ class Talker:
             return f"ended: {self.stream_error or 'without a stream error'}"
         await client.log_out()
         return "logged out"
+
+    async def _presence_of(self, jid):
+        while (await self.client.next_of(self.client.presences))["from"].bare != jid:
+            pass
+
+    async def _card(self):
+        """Reads the own vCard, and changes it; returns what is wrong with it."""
+        cards, me = self.client["xep_0054"], self.client.boundjid.bare
+
+        async def name():
+            answer = await cards.get_vcard(me, cached=False, timeout=WAIT_S)
+            return answer["vcard_temp"]["FN"]
+
+        must = self.options.get("card-is", self.options.get("card"))
+        if must is None:
+            return None
+        found = await name()
+        if "card" in self.options:
+            card = cards.make_vcard()
+            card["FN"] = must
+            await cards.publish_vcard(card, timeout=WAIT_S)
+            found = await name()
+        return None if found == must else f"the vCard says {found!r}"
 
     async def _resume(self, host, port):
         """Cuts the connection, and takes up its stream (or a new one) with the next."""

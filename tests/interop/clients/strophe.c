@@ -3,9 +3,10 @@
  *   strophe JID PASSWORD HOST PORT CA [OPTION...]
  *
  * Options: no-tls, direct-tls (XEP-0368), legacy-auth, no-sm, large=BYTES (a message of that
- * size before the logout), stay (no logout: wait for the end of the connection). Trusts CA alone.
- * Prints `talked` once all answers are there, and last what happened; exit status 0 if it logged in
- * and out.
+ * size before the logout), stay (no logout: wait for the end of the connection); contact=JID (the
+ * roster has it, it comes online, it is sent the message, and answers), card=NAME (the own vCard is
+ * changed, and read back), card-is=NAME (it must be that one). Trusts CA alone. Prints `talked` once
+ * all answers are there, and last what happened; exit status 0 if it logged in and out.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,15 +17,19 @@
 #include <strophe.h>
 
 #define LIMIT_S  30
-#define AWAITED  3 /* roster, ping, own message */
+
+/* What is said, in this order; each is over when its answer has come. */
+enum step { ROSTER, CONTACT, NOTE, PING, CARD, SET_CARD, NEW_CARD, STEPS };
 
 struct client {
     xmpp_conn_t *conn;
     const char *jid;
+    const char *contact, *card;
+    bool wanted[STEPS], happened[STEPS];
+    int step;
     size_t large;
     int flags;
     bool stay;
-    int answers;
     bool over;
     const char *error;
 };
@@ -57,10 +62,55 @@ static void send_large(struct client *c)
     free(body);
 }
 
-static void answered(struct client *c)
+static const char ids[][8] = {
+    [ROSTER] = "roster1", [PING] = "ping1", [CARD] = "card1", [SET_CARD] = "card2",
+    [NEW_CARD] = "card3",
+};
+
+static bool talked(const struct client *c)
 {
-    if (++c->answers != AWAITED)
-        return;
+    return c->step >= STEPS;
+}
+
+static void say_note(struct client *c)
+{
+    char *bare = xmpp_jid_bare(xmpp_conn_get_context(c->conn), c->jid);
+
+    xmpp_send_raw_string(c->conn, "<message to='%s' type='chat' id='note1'>"
+                         "<body>Gr\xc3\xbc\xc3\x9f""e</body></message>",
+                         c->contact ? c->contact : bare);
+    xmpp_free(xmpp_conn_get_context(c->conn), bare);
+}
+
+static void say(struct client *c, enum step step)
+{
+    switch (step) {
+    case ROSTER:
+        send_xml(c, "<iq type='get' id='roster1'><query xmlns='jabber:iq:roster'/></iq>");
+        break;
+    case NOTE:
+        say_note(c);
+        break;
+    case PING:
+        send_xml(c, "<iq type='get' id='ping1'><ping xmlns='urn:xmpp:ping'/></iq>");
+        break;
+    case CARD:
+    case NEW_CARD:
+        xmpp_send_raw_string(c->conn, "<iq type='get' id='%s'><vCard xmlns='vcard-temp'/></iq>",
+                             ids[step]);
+        break;
+    case SET_CARD:
+        xmpp_send_raw_string(c->conn, "<iq type='set' id='card2'><vCard xmlns='vcard-temp'>"
+                             "<FN>%s</FN></vCard></iq>", c->card);
+        break;
+    case CONTACT:
+    case STEPS:
+        break;
+    }
+}
+
+static void log_out(struct client *c)
+{
     puts("talked");
     fflush(stdout);
     if (c->large)
@@ -69,35 +119,99 @@ static void answered(struct client *c)
         xmpp_disconnect(c->conn);
 }
 
-static int on_answer(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *arg)
+static void happens(struct client *c, enum step step)
 {
+    c->happened[step] = true;
+    while (!talked(c) && (!c->wanted[c->step] || c->happened[c->step])) {
+        if (c->step == ROSTER)
+            send_xml(c, "<presence><status>here</status></presence>");
+        if (++c->step == STEPS)
+            log_out(c);
+        else if (c->wanted[c->step])
+            say(c, c->step);
+    }
+}
+
+static void fails(struct client *c, const char *why)
+{
+    c->error = why;
+    xmpp_disconnect(c->conn);
+}
+
+static bool has_contact(xmpp_stanza_t *answer, const char *contact)
+{
+    xmpp_stanza_t *query = xmpp_stanza_get_child_by_name(answer, "query");
+    xmpp_stanza_t *item = query ? xmpp_stanza_get_children(query) : NULL;
+
+    for (; item; item = xmpp_stanza_get_next(item)) {
+        const char *jid = xmpp_stanza_get_attribute(item, "jid");
+        if (jid && strcmp(jid, contact) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_name(xmpp_stanza_t *answer, const char *name)
+{
+    xmpp_stanza_t *card = xmpp_stanza_get_child_by_name(answer, "vCard");
+    xmpp_stanza_t *child = card ? xmpp_stanza_get_child_by_name(card, "FN") : NULL;
+    char *text = child ? xmpp_stanza_get_text(child) : NULL;
+    bool has = text && strcmp(text, name) == 0;
+
+    if (text)
+        xmpp_free(xmpp_stanza_get_context(child), text);
+    return has;
+}
+
+static int on_iq(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *arg)
+{
+    struct client *c = arg;
+    const char *id = xmpp_stanza_get_id(stanza);
+    int step = ROSTER;
+
     (void)conn;
-    (void)stanza;
-    answered(arg);
-    return 0;
+    while (step < STEPS && (!id || strcmp(id, ids[step]) != 0))
+        step++;
+    if (step == STEPS)
+        return 1;
+    if (strcmp(xmpp_stanza_get_type(stanza), "result") != 0 && step != CARD)
+        fails(c, "an error as answer");
+    else if (step == ROSTER && c->contact && !has_contact(stanza, c->contact))
+        fails(c, "the contact is not in the roster");
+    else if ((step == NEW_CARD || (step == CARD && !c->wanted[NEW_CARD])) &&
+             !has_name(stanza, c->card))
+        fails(c, "the vCard is another");
+    else
+        happens(c, step);
+    return 1;
+}
+
+static int on_presence(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *arg)
+{
+    struct client *c = arg;
+    const char *from = xmpp_stanza_get_from(stanza);
+
+    (void)conn;
+    if (from && c->contact && !xmpp_stanza_get_type(stanza) &&
+        strncmp(from, c->contact, strlen(c->contact)) == 0)
+        happens(c, CONTACT);
+    return 1;
 }
 
 static int on_message(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *arg)
 {
     (void)conn;
     if (xmpp_stanza_get_child_by_name(stanza, "body"))
-        answered(arg);
+        happens(arg, NOTE);
     return 1;
 }
 
 static void talk(struct client *c)
 {
-    char *bare = xmpp_jid_bare(xmpp_conn_get_context(c->conn), c->jid);
-
-    xmpp_id_handler_add(c->conn, on_answer, "roster1", c);
-    xmpp_id_handler_add(c->conn, on_answer, "ping1", c);
+    xmpp_handler_add(c->conn, on_iq, NULL, "iq", NULL, c);
+    xmpp_handler_add(c->conn, on_presence, NULL, "presence", NULL, c);
     xmpp_handler_add(c->conn, on_message, NULL, "message", NULL, c);
-    send_xml(c, "<iq type='get' id='roster1'><query xmlns='jabber:iq:roster'/></iq>");
-    send_xml(c, "<presence><status>here</status></presence>");
-    xmpp_send_raw_string(c->conn, "<message to='%s' type='chat' id='note1'>"
-                         "<body>Gr\xc3\xbc\xc3\x9f""e</body></message>", bare);
-    send_xml(c, "<iq type='get' id='ping1'><ping xmlns='urn:xmpp:ping'/></iq>");
-    xmpp_free(xmpp_conn_get_context(c->conn), bare);
+    say(c, ROSTER);
 }
 
 static void on_connection(xmpp_conn_t *conn, xmpp_conn_event_t event, int error,
@@ -134,6 +248,12 @@ static bool read_option(struct client *c, const char *option)
         }
     if (strncmp(option, "large=", 6) == 0)
         c->large = strtoul(option + 6, NULL, 10);
+    else if (strncmp(option, "contact=", 8) == 0)
+        c->contact = option + 8;
+    else if (strncmp(option, "card=", 5) == 0)
+        c->card = option + 5, c->wanted[SET_CARD] = c->wanted[NEW_CARD] = true;
+    else if (strncmp(option, "card-is=", 8) == 0)
+        c->card = option + 8;
     else if (strcmp(option, "stay") == 0)
         c->stay = true;
     else
@@ -152,6 +272,9 @@ int main(int argc, char **argv)
     if (argc < 6)
         return 2;
     c.jid = argv[1];
+    c.wanted[ROSTER] = c.wanted[NOTE] = c.wanted[PING] = true;
+    c.wanted[CONTACT] = c.contact;
+    c.wanted[CARD] = c.card;
     alarm(LIMIT_S);
     xmpp_initialize();
     ctx = xmpp_ctx_new(NULL, getenv("VERBOSE") ? xmpp_get_default_logger(XMPP_LEVEL_DEBUG) : NULL);
@@ -167,10 +290,10 @@ int main(int argc, char **argv)
     }
     while (!c.over)
         xmpp_run_once(ctx, 100);
-    printf("%s%s%s\n", c.answers < AWAITED ? "not logged in" : "logged in", c.error ? ": " : "",
+    printf("%s%s%s\n", talked(&c) ? "logged in" : "not logged in", c.error ? ": " : "",
            c.error ? c.error : "");
     xmpp_conn_release(c.conn);
     xmpp_ctx_free(ctx);
     xmpp_shutdown();
-    return c.answers < AWAITED || c.error;
+    return !talked(&c) || c.error;
 }

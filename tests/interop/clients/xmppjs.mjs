@@ -4,8 +4,10 @@
 //
 // Options: direct-tls (XEP-0368), mechanism=NAME, anonymous, stay (no logout: wait for the end of
 // the connection), resume (after the talk the connection is cut and the stream resumed),
-// resume-after=MILLISECONDS. Node reads CA from its environment alone. Prints `talked` once all
-// answers are there, and last what happened; exit status 0 if it logged in and out.
+// resume-after=MILLISECONDS; contact=JID (the roster has it, it comes online, it is sent the message,
+// and answers), card=NAME (the own vCard is changed, and read back), card-is=NAME (it must be that
+// one). Node reads CA from its environment alone. Prints `talked` once all answers are there, and
+// last what happened; exit status 0 if it logged in and out.
 import dns from "node:dns";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -53,11 +55,34 @@ entity.on("disconnect", () => {
   if (!wants("resume")) finish(problem?.message ?? "disconnected", 1);
 });
 
-const note = new Promise((resolve) => {
-  entity.on("stanza", (stanza) => {
-    if (stanza.is("message") && stanza.getChild("body")) resolve();
+// The first stanza that is it.
+const arrival = (is) =>
+  new Promise((resolve) => {
+    entity.on("stanza", (stanza) => {
+      if (is(stanza)) resolve();
+    });
   });
-});
+const contact = value("contact");
+const note = arrival((stanza) => stanza.is("message") && stanza.getChild("body"));
+const online = arrival(
+  ({ name, attrs }) =>
+    name === "presence" && !attrs.type && attrs.from && jid(attrs.from).bare().toString() === contact,
+);
+
+// Reads the own vCard, and changes it.
+async function card() {
+  const { iqCaller } = entity;
+  const read = async () =>
+    (await iqCaller.get(xml("vCard", "vcard-temp"))).getChildText("FN");
+  const must = value("card-is") ?? value("card");
+  if (must === undefined) return;
+  let found = await read();
+  if (value("card")) {
+    await iqCaller.set(xml("vCard", "vcard-temp", xml("FN", {}, must)));
+    found = await read();
+  }
+  if (found !== must) finish(`the vCard says ${found}`, 1);
+}
 
 // ejabberd resets the connection behind its </stream:stream>, which is none of a problem.
 async function logOut() {
@@ -71,10 +96,16 @@ async function logOut() {
 entity.once("online", async (address) => {
   const { iqCaller } = entity;
   const self = address.bare().toString();
-  const roster = iqCaller.get(xml("query", "jabber:iq:roster"));
+  const roster = await iqCaller.get(xml("query", "jabber:iq:roster"));
+  if (contact && !roster.getChildren("item").some((item) => item.attrs.jid === contact))
+    finish(`${contact} is not in the roster`, 1);
   await entity.send(xml("presence", {}, xml("status", {}, "here")));
-  await entity.send(xml("message", { to: self, type: "chat" }, xml("body", {}, "Grüße")));
-  await Promise.all([roster, note, iqCaller.get(xml("ping", "urn:xmpp:ping"), domain)]);
+  if (contact) await online;
+  const to = contact ?? self;
+  await entity.send(xml("message", { to, type: "chat" }, xml("body", {}, "Grüße")));
+  await note;
+  await iqCaller.get(xml("ping", "urn:xmpp:ping"), domain);
+  await card();
   talked = true;
   console.log("talked");
   if (wants("resume")) {
