@@ -10,6 +10,7 @@
 #include "../channel_binding.h"
 #include "answers.h"
 #include "client.h"
+#include "compression.h"
 #include "login.h"
 #include "markup.h"
 #include "ns.h"
@@ -48,6 +49,7 @@ struct server {
     struct buf out;
     struct buf text; /* the answer being written */
     struct buf held; /* answers that wait for the hold's end */
+    struct compression *compression; /* owned, NULL while there is none */
     int64_t now_us;
     int64_t hold_until_us;  /* -1: nothing is held */
     bool tls;
@@ -193,6 +195,11 @@ static int stream_error(struct server *s, const char *condition)
     return stream_error_with(s, condition, "");
 }
 
+/* XEP-0138 §3 */
+#define PROCESSING_FAILED                                                                          \
+    "<stream:error><undefined-condition xmlns=\"" NS_STREAMS "\"/><failure xmlns=\"" NS_COMPRESS   \
+    "\"><processing-failed/></failure></stream:error>"
+
 /* What the client is told of an item that cannot be read. */
 static int unreadable(struct server *s, enum error_code code)
 {
@@ -202,6 +209,7 @@ static int unreadable(struct server *s, enum error_code code)
     } told[] = {
         {ERR_RESTRICTED_XML, "restricted-xml"}, {ERR_ITEM_CAP, "policy-violation"},
         {ERR_TAG_CAP, "policy-violation"},      {ERR_DEPTH_CAP, "policy-violation"},
+        {ERR_INFLATE_CAP, "policy-violation"},
         {ERR_CAP, "policy-violation"},          {ERR_ENCODING, "unsupported-encoding"},
     };
 
@@ -210,7 +218,7 @@ static int unreadable(struct server *s, enum error_code code)
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
         if (told[i].code == code)
             return stream_error(s, told[i].condition);
-    return stream_error(s, "not-well-formed");
+    return code == ERR_COMPRESSED ? finish(s, PROCESSING_FAILED) : stream_error(s, "not-well-formed");
 }
 
 /* ---- streams ---- */
@@ -227,6 +235,7 @@ static struct stream_state state_of(const struct server *s)
 {
     struct stream_state state = {
         .tls = s->tls,
+        .compressed = s->compression != NULL,
         .authenticated = s->client->user != NULL,
         .bound = s->client->bound,
         .accounts = s->client->world->closed,
@@ -418,6 +427,29 @@ static int take_csi(struct server *s, const struct item *it)
     return known ? 0 : stream_error(s, "unsupported-stanza-type");
 }
 
+/* ---- compression (XEP-0138) ---- */
+
+static int take_compress(struct server *s, const struct item *it)
+{
+    const char *refusal = s->compression || !s->client->user || s->client->bound
+                              ? "setup-failed"
+                              : compression_refusal(it);
+    int err;
+
+    if (!profile_has(s->client->world->profile, FEATURE_COMPRESSION))
+        return stream_error(s, "unsupported-stanza-type");
+    if (refusal) {
+        err = buf_printf(&s->text, "<failure xmlns=\"" NS_COMPRESS "\"><%s/></failure>", refusal);
+        return err ? err : emit(s);
+    }
+    err = emit_str(s, "<compressed xmlns=\"" NS_COMPRESS "\"/>");
+    if (err)
+        return err;
+    s->compression = compression_new(&s->out);
+    expect_stream(s);
+    return s->compression ? 0 : ERR_NOMEM;
+}
+
 /* ---- the table ---- */
 
 static int take_item(struct server *s, const char *p, size_t n)
@@ -440,6 +472,7 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SASL2, "abort", true, take_sasl},
         {NS_SM, NULL, false, take_sm},
         {NS_CSI, NULL, false, take_csi},
+        {NS_COMPRESS, "compress", false, take_compress},
         /* clang-format on */
     };
     const struct item *it;
@@ -595,6 +628,7 @@ void server_free(struct server *s)
     login_reset(&s->login);
     sasl2_free(&s->sasl2);
     reader_stream_free(&s->root);
+    compression_free(s->compression);
     buf_free(&s->in);
     buf_free(&s->out);
     buf_free(&s->text);
@@ -611,36 +645,82 @@ static bool is_blank(const char *p, size_t n)
     return true;
 }
 
-int server_input(struct server *s, const char *p, size_t n, int64_t now_us)
+/* Up to the end, or to where TLS or compression begins: `*n` bytes are left then. */
+static int take_text(struct server *s, const char **p, size_t *n)
 {
-    int err = server_tick(s, now_us);
+    const struct compression *before = s->compression;
+    int err = 0;
 
-    while (!err && n && !s->done) {
+    while (!err && *n && !s->done && s->compression == before) {
         enum scan_what what;
         size_t used;
 
         if (s->wants_tls) {
-            s->done = !is_blank(p, n);
+            s->done = !is_blank(*p, *n);
             s->wants_tls = !s->done;
+            *n = 0;
             break;
         }
-        what = scan_next(&s->scan, p, n, &used);
-        p += used;
-        n -= used;
-        err = take_token(s, what, p - used, used);
+        what = scan_next(&s->scan, *p, *n, &used);
+        *p += used;
+        *n -= used;
+        err = take_token(s, what, *p - used, used);
     }
+    return err;
+}
+
+/* As much of what waits as goes in one call. */
+static int take_compressed(struct server *s)
+{
+    char text[4096];
+    size_t n, all = 0;
+    int err = 0;
+
+    do {
+        const char *p = text;
+
+        err = compression_get(s->compression, text, sizeof text, &n);
+        if (err)
+            return unreadable(s, (enum error_code)err);
+        all += n;
+        if (n)
+            err = take_text(s, &p, &(size_t){n});
+    } while (!err && n && !s->done && all < COMPRESSION_CALL);
+    return err;
+}
+
+int server_input(struct server *s, const char *p, size_t n, int64_t now_us)
+{
+    int err = server_tick(s, now_us);
+
+    if (!err && !s->compression)
+        err = take_text(s, &p, &n);
+    if (err || !n || s->done)
+        return settle(s, err);
+    err = compression_put(s->compression, p, n);
+    if (err)
+        err = unreadable(s, (enum error_code)err);
+    else
+        err = take_compressed(s);
     return settle(s, err);
 }
 
 const char *server_output(struct server *s, size_t *n)
 {
+    const char *p = s->out.p;
+
     *n = s->out.len;
-    return s->out.p;
+    if (s->compression && compression_output(s->compression, &s->out, &p, n))
+        s->done = true;
+    return p;
 }
 
 void server_sent(struct server *s, size_t n)
 {
-    buf_drop(&s->out, n);
+    if (s->compression)
+        compression_sent(s->compression, n);
+    else
+        buf_drop(&s->out, n);
     if (s->scripted && play(s))
         s->done = true;
     give_back(&s->text);
@@ -674,6 +754,8 @@ static int64_t own_due_us(const struct server *s)
 {
     if (s->done)
         return -1;
+    if (s->compression && compression_waits(s->compression))
+        return s->now_us;
     if (s->scripted) /* more goes out when there is room */
         return s->out.len < SCRIPT_ROOM ? scripted_due_us(s->scripted) : -1;
     return s->hold_until_us >= 0 ? s->hold_until_us : s->client->contacts_due_us;
@@ -698,7 +780,9 @@ int server_tick(struct server *s, int64_t now_us)
     due = own_due_us(s);
     if (due < 0 || now_us < due)
         return 0;
-    if (s->scripted)
+    if (s->compression && compression_waits(s->compression))
+        err = take_compressed(s);
+    else if (s->scripted)
         err = play(s);
     else if (s->hold_until_us >= 0)
         err = release(s);

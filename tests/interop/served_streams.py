@@ -1,4 +1,5 @@
-"""What the embedded server does with streams, between real clients: resumption (XEP-0198).
+"""What the embedded server does with streams, between real clients: resumption (XEP-0198) and
+compression (XEP-0138).
 
 $XMPPTAP names the program (default ./xmpptap).
 """
@@ -8,6 +9,7 @@ import pathlib
 import re
 import sys
 
+import peers
 from client import Client
 from suite import SKIPPED, run
 from tap import Tap
@@ -29,8 +31,7 @@ class World:
     async def start(self):
         accounts = self.folder / "accounts"
         accounts.write_text("".join(f"[{jid}]\npassword = {PASSWORD}\n" for jid in (ANN, BOB)))
-        await self.tap.start("builtin:", "--profile", "modern", "--accounts", accounts, "-v",
-                             "--mechanisms", "PLAIN")
+        await self.tap.start("builtin:", "--profile", "modern", "--accounts", accounts, "-v")
 
     def client(self, jid, *plugins):
         client = Client(jid, PASSWORD, self.tap.ca(), None, WAIT_S)
@@ -99,8 +100,33 @@ async def aioxmpp_resumes(world):
     await world.tap.says(f"account={BOB} verdict=resumed")
 
 
+# ---- compression ----
+
+async def gloox_compresses(world):
+    """Its record reads as if there were no compression, and shows that there is."""
+    if "gloox" not in peers.build(world.folder, ("gloox",)):
+        return SKIPPED
+    before = set(world.tap.records())
+    process = await peers.start("gloox", world.folder, world.folder, ANN, PASSWORD, world.tap.port,
+                                world.tap.ca(), ("zlib",))
+    out = (await asyncio.wait_for(process.communicate(), WAIT_S))[0].decode()
+    assert "talked" in out, out
+    sessions = await world.tap.until(
+        lambda: (all_ := world.tap.records()) and
+        [r for s, r in all_.items() if s not in before and r[-1]["event"] == "end"], "its end")
+    records = sessions[0]
+    labels = [r.get("label") for r in records]
+    at = labels.index("compression.start")
+    assert labels.index("compression.request") < at
+    behind = [r.get("label") for r in records[at:] if "label" in r]
+    assert "bind.request" in behind and "ping.client.request" in behind, behind
+    assert not any(r["event"] == "violation" for r in records)
+    said = [r["dir"] for r in records if "Grüße" in r.get("xml", "")]
+    assert said == ["c2s", "s2c"], said
+
+
 def tests_of(world):
-    return [slixmpp_resumes_and_gets_what_came_meanwhile, aioxmpp_resumes]
+    return [slixmpp_resumes_and_gets_what_came_meanwhile, aioxmpp_resumes, gloox_compresses]
 
 
 if __name__ == "__main__":
