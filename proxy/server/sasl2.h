@@ -9,8 +9,10 @@
 struct sasl2 {
     bool binds;         /* the login under way wants a resource */
     char *resource;     /* owned: which, prepared */
-    bool resumes;       /* it wants to come back */
-    struct buf sm;      /* its <resume/>, else the <enable/> in its <bind/> (XEP-0198 §6) */
+    bool carbons;       /* and copies (XEP-0280) */
+    bool inactive;      /* nobody looks at it (XEP-0352) */
+    struct buf resume;  /* what it would come back to, its element and a NUL (XEP-0198) */
+    struct buf enable;  /* the same of the new session's stream management */
     struct buf resumed; /* behind LOGIN_DONE: what is to be sent behind the features */
 };
 
