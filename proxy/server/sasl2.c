@@ -182,7 +182,8 @@ static int manage(struct login *l, const struct buf *element, struct buf *out)
     if (err || !ends)
         return err;
     out->len = 0; /* no stream is begun yet that could end by it */
-    return buf_str(out, "<failed xmlns=\"" NS_SM "\"><bad-request xmlns=\"" NS_STANZAS "\"/></failed>");
+    return buf_str(out,
+                   "<failed xmlns=\"" NS_SM "\"><bad-request xmlns=\"" NS_STANZAS "\"/></failed>");
 }
 
 /* The login's client is the resumed one then. */
@@ -251,7 +252,8 @@ static enum login_result begin(struct sasl2 *x, struct login *l, const struct st
         return begun;
     l->ns = NS_SASL2;
     x->binds = item_find(it, 2, NS_BIND2, "bind") >= 0;
-    if ((x->binds && !name_resource(x, l->c->world, it)) || keep_wishes(x, l->c->world->profile, it, root))
+    if ((x->binds && !name_resource(x, l->c->world, it)) ||
+        keep_wishes(x, l->c->world->profile, it, root))
         return login_fail(l, "temporary-auth-failure", "no memory, or no random bytes");
     if (initial >= 0)
         return sasl1_message(l, it, (unsigned)initial, data);
@@ -267,8 +269,9 @@ static enum login_result take(struct sasl2 *x, struct login *l, const struct str
                                                     : sasl1_message(l, it, 0, data);
 }
 
-int sasl2_take(struct sasl2 *x, struct login *l, const struct stream_state *st, const struct item *it,
-               const struct buf *root, struct buf *out, enum login_result *result)
+int sasl2_take(struct sasl2 *x, struct login *l, const struct stream_state *st,
+               const struct item *it, const struct buf *root, struct buf *out,
+               enum login_result *result)
 {
     struct buf data;
     int err;
