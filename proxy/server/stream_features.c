@@ -28,6 +28,25 @@ static int put_mechanisms(struct buf *out, const struct profile *p, const struct
     return err ? err : buf_str(out, "</mechanisms>");
 }
 
+/* XEP-0386 §3 */
+static int put_bind2(struct buf *out, const struct profile *p)
+{
+    const struct {
+        const char *ns;
+        bool has;
+    } rows[] = {
+        {NS_SM, profile_has(p, FEATURE_SM)},
+        {NS_CSI, profile_has(p, FEATURE_CSI)},
+        {NS_CARBONS, profile_says(p, NS_CARBONS)},
+    };
+    int err = buf_str(out, "<bind xmlns=\"" NS_BIND2 "\"><inline>");
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !err; i++)
+        if (rows[i].has)
+            err = buf_printf(out, "<feature var=\"%s\"/>", rows[i].ns);
+    return err ? err : buf_str(out, "</inline></bind>");
+}
+
 /* XEP-0388 §2.3, with what can be done in the same breath. */
 static int put_sasl2(struct buf *out, const struct profile *p, const struct stream_state *s)
 {
@@ -36,11 +55,10 @@ static int put_sasl2(struct buf *out, const struct profile *p, const struct stre
     if (!err)
         err = put_names(out, p, s);
     if (!err)
-        err = buf_str(out, profile_has(p, FEATURE_SM)
-                               ? "<inline><sm xmlns=\"" NS_SM "\"/><bind xmlns=\"" NS_BIND2 "\"><inline>"
-                                 "<feature var=\"" NS_SM "\"/></inline></bind></inline>"
-                               : "<inline><bind xmlns=\"" NS_BIND2 "\"/></inline>");
-    return err ? err : buf_str(out, "</authentication>");
+        err = buf_str(out, profile_has(p, FEATURE_SM) ? "<inline><sm xmlns=\"" NS_SM "\"/>" : "<inline>");
+    if (!err)
+        err = put_bind2(out, p);
+    return err ? err : buf_str(out, "</inline></authentication>");
 }
 
 static int put_bindings(struct buf *out, const struct profile *p, const struct stream_state *s)

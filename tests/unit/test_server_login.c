@@ -6,7 +6,7 @@
 
 #include "../../decoder/sasl.h"
 #include "../../proxy/channel_binding.h"
-#include "../../proxy/server/credentials.h"
+#include "../../proxy/server/client.h"
 
 #define EXPORTER "12345678901234567890123456789012"
 
@@ -546,9 +546,15 @@ static void test_sasl2_resumes(void **state)
     assert_non_null(strstr(got(&l[2]), "h=\"1\""));
     close_link(&l[2]);
     open_bindable(&l[2], w, true); /* nothing to come back to: it is bound anew */
-    feed(&l[2], PLAIN2("<resume" SM3 " previd='none' h='0'/>" BIND2("<tag>y</tag>")));
+    feed(&l[2], PLAIN2("<resume" SM3 " previd='none' h='0'/>"
+                         BIND2("<tag>y</tag><enable" SM3 "/><enable xmlns='urn:xmpp:carbons:2'/>"
+                               "<inactive xmlns='urn:xmpp:csi:0'/>")));
     said = got(&l[2]);
-    assert_non_null(strstr(said, "<bound xmlns=\"urn:xmpp:bind:0\"><failed "));
+    assert_non_null(strstr(said, "</authorization-identifier><failed "));
+    assert_non_null(strstr(said, "</failed><bound xmlns=\"urn:xmpp:bind:0\"><enabled xmlns=\"urn:xmpp:sm:3\"/>"
+                                 "</bound></success>"));
+    assert_true(world_user(w, "ann", "example.org")->clients->carbons);
+    assert_true(world_user(w, "ann", "example.org")->clients->csi.inactive);
     assert_non_null(strstr(said, "ann@example.org/y."));
     close_link(&l[2]);
     open_bindable(&l[2], w, true);
