@@ -340,6 +340,19 @@ static void test_presence(void **state)
     PLAY(steps);
 }
 
+/* presence-in is about notifications: who asks is heard. */
+static void test_asks(void **state)
+{
+    static const struct step steps[] = {
+        {'a', LIST("in", DENY("<presence-in/>")) ACTIVE("in") DEFAULT("in"), NULL, NULL, ""},
+        {'b', "<presence type='unsubscribe' to='" ANN "'/>", NULL, NULL, NULL},
+        {'b', "<presence type='subscribe' to='" ANN "'/>", "~type='subscribe'", NULL, NULL},
+    };
+
+    (void)state;
+    PLAY(steps);
+}
+
 /* All: outgoing messages and subscriptions, too; without XEP-0191's word for it. */
 static void test_all(void **state)
 {
@@ -380,6 +393,37 @@ static void test_later(void **state)
 
 /* clang-format on */
 
+/* What an iq can bring is described to its cap (READER_ATTRS); what is not is refused, not cut. */
+static void test_how_many(void **state)
+{
+    struct scene s;
+    char xml[8192];
+
+    (void)state;
+    open_scene(&s);
+    for (int rules = 23; rules <= 24; rules++) {
+        size_t n = (size_t)sprintf(xml, "<iq type='set' id='1'><query xmlns='jabber:iq:privacy'>"
+                                        "<list name='l'>");
+
+        for (int i = 0; i < rules; i++)
+            n += (size_t)sprintf(xml + n, "<item type='jid' value='c%d@example.org' action='deny' "
+                                          "order='%d'/>", i, i);
+        sprintf(xml + n, "</list></query></iq>");
+        feed(&s.ann, xml);
+        assert_int_equal(strstr(got(&s.ann), "resource-constraint") != NULL, rules == 24);
+    }
+    for (int jids = 46; jids <= 47; jids++) {
+        size_t n = (size_t)sprintf(xml, "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'>");
+
+        for (int i = 0; i < jids; i++)
+            n += (size_t)sprintf(xml + n, "<item jid='c%d@example.org'/>", i);
+        sprintf(xml + n, "</block></iq>");
+        feed(&s.ann, xml);
+        assert_int_equal(strstr(got(&s.ann), "resource-constraint") != NULL, jids == 47);
+    }
+    close_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_directed), cmocka_unit_test(test_messages),
         cmocka_unit_test(test_default),  cmocka_unit_test(test_presence),
         cmocka_unit_test(test_all),      cmocka_unit_test(test_later),
+        cmocka_unit_test(test_asks),     cmocka_unit_test(test_how_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
