@@ -196,6 +196,8 @@ static int settle(struct sasl2 *x, struct login *l, struct buf *out, const struc
 
         strcpy(resource, x->resource);
         session_bind(l->c, resource, &err);
+        l->c->carbons |= x->carbons && l->c->bound;
+        l->c->csi.inactive |= x->inactive && l->c->bound;
         if (!err && x->sm.len && !x->resumes && l->c->bound)
             err = do_sm(x, l, &sm, &resumed);
     }
@@ -221,6 +223,10 @@ static enum login_result begin(struct sasl2 *x, struct login *l, const struct st
         return begun;
     l->ns = NS_SASL2;
     x->binds = item_find(it, 2, NS_BIND2, "bind") >= 0;
+    x->carbons = x->binds && item_find(it, 3, NS_CARBONS, "enable") >= 0 &&
+                 profile_says(l->c->world->profile, NS_CARBONS);
+    x->inactive = x->binds && item_find(it, 3, NS_CSI, "inactive") >= 0 &&
+                  profile_has(l->c->world->profile, FEATURE_CSI);
     if ((x->binds && !name_resource(x, l->c->world, it)) || keep_sm(x, l, it, root))
         return login_fail(l, "temporary-auth-failure", "no memory, or no random bytes");
     if (initial >= 0)

@@ -9,6 +9,7 @@
 struct sasl2 {
     bool binds;         /* the login under way wants a resource */
     char *resource;     /* owned: which, prepared */
+    bool carbons, inactive; /* what else it wants to be once it is bound (XEP-0280, XEP-0352) */
     bool resumes;       /* it wants to come back */
     struct buf sm;      /* its <resume/>, else the <enable/> in its <bind/> (XEP-0198 §6) */
     struct buf resumed; /* behind LOGIN_DONE: what is to be sent behind the features */

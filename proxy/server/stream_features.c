@@ -29,7 +29,27 @@ int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
     return err ? err : buf_str(out, "</mechanisms>");
 }
 
-/* XEP-0388 §2.3, with what can be done in the same breath. */
+/* What can be done in the same breath: with the login, and with the bind in it (XEP-0386 §3). */
+static int put_inline(struct buf *out, const struct profile *p)
+{
+    const struct {
+        const char *ns;
+        bool can;
+    } features[] = {
+        {NS_SM, profile_has(p, FEATURE_SM)},
+        {NS_CARBONS, profile_says(p, NS_CARBONS)},
+        {NS_CSI, profile_has(p, FEATURE_CSI)},
+    };
+    int err = buf_printf(out, "<inline>%s<bind xmlns=\"" NS_BIND2 "\"><inline>",
+                         features[0].can ? "<sm xmlns=\"" NS_SM "\"/>" : "");
+
+    for (size_t i = 0; i < sizeof features / sizeof features[0] && !err; i++)
+        if (features[i].can)
+            err = buf_printf(out, "<feature var=\"%s\"/>", features[i].ns);
+    return err ? err : buf_str(out, "</inline></bind></inline>");
+}
+
+/* XEP-0388 §2.3 */
 static int put_sasl2(struct buf *out, const struct profile *p, const struct stream_state *s)
 {
     int err = buf_str(out, "<authentication xmlns=\"" NS_SASL2 "\">");
@@ -37,10 +57,7 @@ static int put_sasl2(struct buf *out, const struct profile *p, const struct stre
     if (!err)
         err = put_names(out, p, s);
     if (!err)
-        err = buf_str(out, profile_has(p, FEATURE_SM)
-                               ? "<inline><sm xmlns=\"" NS_SM "\"/><bind xmlns=\"" NS_BIND2 "\"><inline>"
-                                 "<feature var=\"" NS_SM "\"/></inline></bind></inline>"
-                               : "<inline><bind xmlns=\"" NS_BIND2 "\"/></inline>");
+        err = put_inline(out, p);
     return err ? err : buf_str(out, "</authentication>");
 }
 
