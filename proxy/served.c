@@ -7,6 +7,7 @@
 
 #include "../logs/message.h"
 #include "reading.h"
+#include "server/login.h"
 #include "server/script.h"
 
 #define SPEED_MIN 0.01
@@ -48,22 +49,20 @@ static int read_session(struct script *s, const struct capture_options *o)
     return !one || err;
 }
 
-/* What is played, and what that means for logins. */
-static void tell(const struct script *s, const struct capture_options *o)
+/* What is played, and whether its client can log in as it did. */
+static void tell(const struct script *s)
 {
     const struct plan *p = &s->plan;
-    bool scram = strncmp(p->mechanism, "SCRAM-", 6) == 0;
-    const char *note = p->gap ? "; bytes of it were not recorded" : "";
 
     message(LEVEL_INFO, PAIRS("session", p->session),
-            "its server is played, for the client of %s that "
-            "logged in with %s%s",
+            "its server is played, for the client of %s that logged in with %s%s",
             *p->names.bare ? p->names.bare : p->names.domain,
-            *p->mechanism ? p->mechanism : "jabber:iq:auth", note);
-    if (scram && !o->serving.accounts)
+            *p->mechanism ? p->mechanism : "jabber:iq:auth",
+            p->gap ? "; bytes of it were not recorded" : "");
+    if (*p->mechanism && !login_knows(p->mechanism))
         message(LEVEL_INFO, PAIRS("session", p->session),
-                "without passwords there is no %s: PLAIN is "
-                "offered, and any password is let in; give --accounts FILE to have it",
+                "%s is not offered, for it is none that xmpptap knows; the capture's others are, "
+                "or PLAIN",
                 p->mechanism);
 }
 
@@ -83,7 +82,7 @@ int served_open(const struct command *c, struct capture_options *o, struct scrip
     } else if (read_session(s, o) == 0) {
         s->speed = speed;
         if (script_ready(s, &e) == 0) {
-            tell(s, o);
+            tell(s);
             *script = s;
             return 0;
         }

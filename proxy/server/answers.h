@@ -40,14 +40,15 @@ void answer_version(struct ask *q);
 void answer_time(struct ask *q);
 void answer_last(struct ask *q);
 
+/* carbons.c: XEP-0280 */
+void answer_carbons_enable(struct ask *q);
+void answer_carbons_disable(struct ask *q);
+
 /* pep_iq.c, pep_owner.c: XEP-0060, XEP-0163 */
 void answer_pubsub(struct ask *q);
 /* Its nodes, and a node's items (XEP-0030), behind about.c's answers. */
 void answer_node_info(struct ask *q);
 void answer_node_items(struct ask *q);
-/* carbons.c: XEP-0280 */
-void answer_carbons_enable(struct ask *q);
-void answer_carbons_disable(struct ask *q);
 
 /* privacy_iq.c: XEP-0016 */
 void answer_privacy_get(struct ask *q);

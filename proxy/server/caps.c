@@ -86,25 +86,48 @@ static void want(struct client *c, const struct buf *names)
     buf_free(&before);
 }
 
-static void ask_client(struct ask *q)
+static int put_request(const struct client *c, struct buf *out)
 {
-    struct client *c = q->c;
-    struct buf *before, *text;
+    int err = buf_str(out, "<iq type=\"get\" from=\"");
+
+    if (!err)
+        err = markup_escape(out, c->user->bare);
+    if (!err)
+        err = buf_str(out, "\" to=\"");
+    if (!err)
+        err = client_put_jid(c, out);
+    if (!err)
+        err = buf_printf(out, "\" id=\"%s\"><query xmlns=\"" NS_INFO "\" node=\"", c->caps.id);
+    if (!err)
+        err = markup_escape(out, c->caps.key);
+    return err ? err : buf_str(out, "\"/></iq>");
+}
+
+static void ask_client(struct client *c)
+{
+    struct buf *out = &c->world->scratch;
 
     if (client_random(c->caps.id)) {
         c->caps.id[0] = '\0';
         return;
     }
-    before = ask_begin(q);
-    text = q->text;
-    ask_put(q, "<iq type=\"get\" from=\"$B\" to=\"$F\" id=\"");
-    ask_put(q, c->caps.id);
-    ask_put(q, "\"><query xmlns=\"" NS_INFO "\" node=\"");
-    ask_put_text(q, c->caps.key);
-    ask_put(q, "\"/></iq>");
-    if (!q->err)
-        client_send(c, text->p, text->len);
-    ask_end(q, before);
+    out->len = 0;
+    if (!put_request(c, out))
+        client_send(c, out->p, out->len);
+    out->len = 0;
+}
+
+void caps_need(struct client *c)
+{
+    const struct caps_entry *e = c->caps.key ? find(&c->world->caps, c->caps.key) : NULL;
+
+    if (!c->caps.key || c->caps.asked || c->world->profile->ask_caps == CAPS_NEVER)
+        return;
+    c->caps.asked = true;
+    if (e)
+        want(c, &e->wants);
+    else
+        ask_client(c);
 }
 
 /* NODE#VER of its presence. False: it names none. */
@@ -121,20 +144,16 @@ static bool version_of(const struct ask *q, char key[CAPS_KEY])
 void caps_presence(struct ask *q)
 {
     struct client *c = q->c;
-    const struct caps_entry *e;
     char key[CAPS_KEY];
 
-    if (!c->world->profile->ask_caps || !version_of(q, key) ||
-        (c->caps.key && strcmp(c->caps.key, key) == 0))
+    if (!version_of(q, key) || (c->caps.key && strcmp(c->caps.key, key) == 0))
         return;
     free(c->caps.key);
     c->caps.key = strdup(key);
     c->caps.id[0] = '\0';
-    e = find(&c->world->caps, key);
-    if (e)
-        want(c, &e->wants);
-    else if (c->caps.key)
-        ask_client(q);
+    c->caps.asked = false;
+    if (c->world->profile->ask_caps == CAPS_ALWAYS || pep_event_any(c))
+        caps_need(c);
 }
 
 /* ---- its answer ---- */

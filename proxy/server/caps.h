@@ -2,7 +2,8 @@
  * XEP-0163 §4.3.2). Where the profile asks, a client whose presence names a version that nobody has
  * told of is asked once.
  *
- * The cache is a world's, by node and version; what a client wants stands with the client. One thread.
+ * The cache is a world's, by node and version; what a client wants stands with the client. One
+ * thread.
  */
 #ifndef XMPPTAP_CAPS_H
 #define XMPPTAP_CAPS_H
@@ -12,7 +13,7 @@
 #include "../../decoder/buf.h"
 
 #define CAPS_ENTRIES 256  /* versions that a world remembers; then the oldest goes */
-#define CAPS_WANTS   4096 /* bytes of names that a client wants to hear of; those over it are not taken */
+#define CAPS_WANTS   4096 /* bytes of names that a client wants to hear of; the rest is not taken */
 #define CAPS_KEY     512  /* bytes of a version's name */
 
 struct ask;
@@ -31,7 +32,8 @@ void caps_cache_free(struct caps_cache *c);
 
 /* Of a client. Zeroed: it has said nothing. */
 struct caps {
-    char *key;  /* owned: the version of its presence, or NULL */
+    char *key;   /* owned: the version of its presence, or NULL */
+    bool asked;  /* for that version, or known without */
     char id[40]; /* of the request that is out, or "" */
     struct buf wants;
 };
@@ -40,6 +42,9 @@ void caps_free(struct caps *c);
 
 /* The client's own presence has come: asks it, or knows. What it wants is sent to it then. */
 void caps_presence(struct ask *q);
+
+/* There is something that it may want to hear: asks it, if nobody has. */
+void caps_need(struct client *c);
 
 /* An iq result or error of a client's to its server. */
 void caps_answer(struct ask *q);

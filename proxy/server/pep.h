@@ -1,7 +1,7 @@
 /* pep.h: what an account publishes: nodes with their configuration and items (XEP-0163, XEP-0060).
  *
- * Data alone: requests are pep_iq.c's and pep_owner.c's, who is notified pep_event.c's. Owned by its
- * account; one thread. A zeroed one is empty.
+ * Data alone: requests are pep_iq.c's and pep_owner.c's, who is notified pep_event.c's. Owned by
+ * its account; one thread. A zeroed one is empty.
  */
 #ifndef XMPPTAP_PEP_H
 #define XMPPTAP_PEP_H
@@ -41,8 +41,8 @@ int pep_make(struct pep *p, const char *name, const struct pep_config *c,
              struct pep_node **made) MUST_CHECK;
 void pep_remove(struct pep *p, struct pep_node *n);
 
-/* Puts an item with a copy of its payload, in place of the one of that id; the oldest over max_items
- * goes. Errors: ERR_NOMEM; ERR_CAP: PEP_BYTES or PEP_NAME; nothing is changed then. */
+/* Puts an item with a copy of its payload, in place of the one of that id; the oldest over
+ * max_items goes. Errors: ERR_NOMEM; ERR_CAP: PEP_BYTES or PEP_NAME; nothing is changed then. */
 int pep_put(struct pep *p, struct pep_node *n, const char *id, const char *xml,
             size_t len) MUST_CHECK;
 

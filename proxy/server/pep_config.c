@@ -74,9 +74,15 @@ static bool take_value(struct pep_config *c, int o, const char *value)
             return false;
         strcpy(c->text[o], value);
         return true;
-    case LIST: ok = take_list(options[o].values, value, &taken); break;
-    case BOOL: ok = take_bool(value, &taken); break;
-    case NUMBER: ok = take_number(value, &taken); break;
+    case LIST:
+        ok = take_list(options[o].values, value, &taken);
+        break;
+    case BOOL:
+        ok = take_bool(value, &taken);
+        break;
+    case NUMBER:
+        ok = take_number(value, &taken);
+        break;
     }
     if (ok)
         *to = taken;
@@ -160,10 +166,13 @@ static int put_value(const struct pep_config *c, int o, struct buf *out)
     char word[32];
 
     switch (options[o].kind) {
-    case TEXT: return markup_escape(out, c->text[o]);
-    case LIST: return buf_str(out, pep_config_word(c, (enum pep_option)o, word));
+    case TEXT:
+        return markup_escape(out, c->text[o]);
+    case LIST:
+        return buf_str(out, pep_config_word(c, (enum pep_option)o, word));
     case BOOL:
-    case NUMBER: break;
+    case NUMBER:
+        break;
     }
     return buf_printf(out, "%u", c->value[o]);
 }

@@ -35,8 +35,8 @@ struct pep_config {
 
 void pep_config_init(struct pep_config *c);
 
-/* Takes the fields of `form`, whose first element is the <x/>. `strict`: also false where it has one
- * that is unknown. False: a value that cannot be; `c` has some of them then. */
+/* Takes the fields of `form`, whose first element is the <x/>. `strict`: also false where it has
+ * one that is unknown. False: a value that cannot be; `c` has some of them then. */
 bool pep_config_take(struct pep_config *c, const struct item *form, bool strict) MUST_CHECK;
 
 bool pep_config_equal(const struct pep_config *a, const struct pep_config *b);

@@ -22,10 +22,13 @@ bool pep_event_may_read(const struct user *owner, const struct user *reader,
     if (owner == reader)
         return true;
     switch ((enum pep_access)n->config.value[PEP_ACCESS]) {
-    case PEP_ACCESS_OPEN: return true;
+    case PEP_ACCESS_OPEN:
+        return true;
     case PEP_ACCESS_PRESENCE:
-    case PEP_ACCESS_ROSTER: return gets_presence(owner, reader);
-    case PEP_ACCESS_WHITELIST: break;
+    case PEP_ACCESS_ROSTER:
+        return gets_presence(owner, reader);
+    case PEP_ACCESS_WHITELIST:
+        break;
     }
     return false;
 }
@@ -88,8 +91,7 @@ static void send_event(const struct user *owner, const struct pep_node *n, struc
     int err;
 
     out->len = 0;
-    err = buf_printf(out, "<message type=\"%s\"",
-                     pep_config_word(&n->config, PEP_MESSAGE, type));
+    err = buf_printf(out, "<message type=\"%s\"", pep_config_word(&n->config, PEP_MESSAGE, type));
     if (!err)
         err = put_attr(out, " from=\"", owner->bare);
     if (!err)
@@ -112,9 +114,13 @@ static void send_all(const struct user *owner, const struct pep_node *n, struct 
 {
     if (!pep_event_may_read(owner, to, n))
         return;
-    for (struct client *c = to->clients; c; c = c->next)
-        if (c->available && caps_wants(c, n->name) && passes(owner, c))
+    for (struct client *c = to->clients; c; c = c->next) {
+        if (!c->available || !passes(owner, c))
+            continue;
+        if (caps_wants(c, n->name))
             send_event(owner, n, c, event);
+        caps_need(c); /* it hears of the last item when it has answered */
+    }
 }
 
 void pep_event_send(struct world *w, struct user *owner, const struct pep_node *n,
@@ -166,19 +172,38 @@ static void send_last_of(const struct user *owner, const char *node, struct clie
         send_last(owner, n, to, left);
 }
 
+/* The account behind roster item `i` whose presence the client gets, or NULL. */
+static const struct user *contact_of(const struct client *c, unsigned i)
+{
+    const struct roster_item *r = c->user->roster.item[i];
+    const struct user *u = r->subscription & SUB_TO ? world_find(c->world, r->jid) : NULL;
+
+    return u != c->user ? u : NULL;
+}
+
 void pep_event_last(struct client *c, const char *node, size_t *left)
 {
     const struct user *u = c->user;
 
     send_last_of(u, node, c, left);
     for (unsigned i = 0; i < u->roster.items; i++) {
-        const struct roster_item *r = u->roster.item[i];
-        const struct user *contact = r->subscription & SUB_TO ? world_find(c->world, r->jid)
-                                                              : NULL;
+        const struct user *contact = contact_of(c, i);
 
-        if (contact && contact != u)
+        if (contact)
             send_last_of(contact, node, c, left);
     }
+}
+
+bool pep_event_any(const struct client *c)
+{
+    bool any = c->user->pep.node != NULL;
+
+    for (unsigned i = 0; i < c->user->roster.items && !any; i++) {
+        const struct user *contact = contact_of(c, i);
+
+        any = contact && contact->pep.node;
+    }
+    return any;
 }
 
 void pep_event_subscribed(struct user *owner, struct user *contact)
@@ -190,5 +215,7 @@ void pep_event_subscribed(struct user *owner, struct user *contact)
             if (n->config.value[PEP_SEND_LAST] != PEP_LAST_NEVER && c->available &&
                 caps_wants(c, n->name))
                 send_last(owner, n, c, &left);
+        if (owner->pep.node && c->available)
+            caps_need(c);
     }
 }

@@ -1,5 +1,5 @@
-/* pep_iq.c: requests to an account's PEP: who may ask what, publishing and reading (XEP-0060 §6, §7,
- * XEP-0163). */
+/* pep_iq.c: requests to an account's PEP: who may ask what, publishing and reading (XEP-0060 §6,
+ * §7, XEP-0163). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,8 +37,8 @@ static bool is_blank(const char *p, size_t n)
     return true;
 }
 
-/* The payload of item element `node`: the one element in it, able to stand anywhere. NULL, or what is
- * wrong with it. */
+/* The payload of item element `node`: the one element in it, able to stand anywhere. NULL, or what
+ * is wrong with it. */
 static const char *take_payload(struct ask *q, unsigned node, struct buf *xml)
 {
     static const struct buf none;
@@ -154,8 +154,8 @@ static void retract(struct pubsub *p)
 {
     struct ask *q = p->q;
     const struct item *it = read_action(p);
-    bool notify = is_true(item_attr(q->it, p->action, "notify")) ||
-                  p->node->config.value[PEP_NOTIFY_RETRACT];
+    bool notify =
+        is_true(item_attr(q->it, p->action, "notify")) || p->node->config.value[PEP_NOTIFY_RETRACT];
     unsigned ids = 0, gone = 0;
 
     if (!it)
@@ -294,7 +294,8 @@ static void refuse(struct pubsub *p)
     case PEP_ACCESS_ROSTER:
         ask_error_with(p->q, "not-authorized", PUBSUB_ERROR("not-in-roster-group"));
         return;
-    case PEP_ACCESS_WHITELIST: break;
+    case PEP_ACCESS_WHITELIST:
+        break;
     }
     ask_error_with(p->q, "not-allowed", PUBSUB_ERROR("closed-node"));
 }

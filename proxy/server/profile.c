@@ -135,7 +135,11 @@ static int take_conflict(struct loading *l, char *value, struct error *e)
 
 static int take_ask_caps(struct loading *l, char *value, struct error *e)
 {
-    return take_flag(value, &l->p->ask_caps, e);
+    static const char *const names[] = {"no", "needed", "yes", NULL};
+    int i = 0, err = take_choice(names, value, &i, e);
+
+    l->p->ask_caps = (enum profile_caps)i;
+    return err;
 }
 
 static int take_failure_text(struct loading *l, char *value, struct error *e)

@@ -26,6 +26,9 @@ enum feature {
     FEATURES
 };
 
+/* Needed: once there is a node that the client may be told of. */
+enum profile_caps { CAPS_NEVER, CAPS_NEEDED, CAPS_ALWAYS };
+
 enum profile_conflict { CONFLICT_REPLACE, CONFLICT_REFUSE, CONFLICT_RENAME };
 
 /* A contact that is in every account's roster and, if it has a presence, always online. */
@@ -39,7 +42,7 @@ struct profile_contact {
 struct profile {
     char *name, *version, *os;     /* owned: jabber:iq:version, `name` in disco#info too */
     bool starttls_required;
-    bool ask_caps;                 /* asks clients what they can (XEP-0163 §4.3.2) */
+    enum profile_caps ask_caps;    /* when clients are asked what they can (XEP-0163 §4.3.2) */
     bool failure_text;             /* a failed login says in a sentence why */
     unsigned sm_max_s;             /* how long a broken connection can be resumed (XEP-0198); 0: not */
     bool holds;                    /* as the documented server held answers back: server.c */

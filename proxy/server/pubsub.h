@@ -1,5 +1,5 @@
-/* pubsub.h: one request of XEP-0060 to an account's PEP, between pep_iq.c, which finds what is asked
- * for, and pep_owner.c. For the length of one call.
+/* pubsub.h: one request of XEP-0060 to an account's PEP, between pep_iq.c, which finds what is
+ * asked for, and pep_owner.c. For the length of one call.
  */
 #ifndef XMPPTAP_PUBSUB_H
 #define XMPPTAP_PUBSUB_H

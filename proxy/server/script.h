@@ -56,7 +56,7 @@ struct script_item {
     size_t needs; /* the same without what not every client says: acknowledgements, answers */
 };
 
-enum script_feature_kind { PLAYED_AS_IS, PLAYED_MECHANISMS, PLAYED_TLS, PLAYED_BIND };
+enum script_feature_kind { PLAYED_AS_IS, PLAYED_MECHANISMS, PLAYED_SASL2, PLAYED_TLS, PLAYED_BIND };
 
 struct script_features {
     size_t open, open_len; /* its own start tag in plan.bytes; 0: an empty element */
@@ -110,7 +110,7 @@ int script_put_header(const struct script *s, const struct names *live, const ch
                       struct buf *out) MUST_CHECK;
 
 /* Its features for where the stream is now; SASL's mechanisms are `p`'s, what cannot be played
- * (SASL2, compression, TLS bindings) is left out. ERR_NOMEM, ERR_CAP. */
+ * (compression, TLS bindings) is left out. ERR_NOMEM, ERR_CAP. */
 int script_put_features(const struct script *s, const struct profile *p,
                         const struct stream_state *state, struct buf *out) MUST_CHECK;
 

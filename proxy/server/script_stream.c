@@ -99,7 +99,7 @@ static const struct {
     {NS_SASL, "mechanisms", true, PLAYED_MECHANISMS},
     {NS_TLS, "starttls", true, PLAYED_TLS},
     {NS_BIND, "bind", true, PLAYED_BIND},
-    {NS_SASL2, "authentication", false, PLAYED_AS_IS},
+    {NS_SASL2, "authentication", true, PLAYED_SASL2},
     {NS_SASL_CB, "sasl-channel-binding", false, PLAYED_AS_IS},
     {NS_COMPRESS_FEATURE, "compression", false, PLAYED_AS_IS},
 };
@@ -159,7 +159,7 @@ static int read_stage(struct script *s, enum plan_stage stage)
     for (unsigned i = 1; i < it->nodes; i++) {
         if (it->node[i].depth == 2)
             add_child(f, it, i, b->at);
-        else if (item_is(it, i, NS_SASL, "mechanism"))
+        else if (item_is(it, i, NS_SASL, "mechanism") || item_is(it, i, NS_SASL2, "mechanism"))
             add_mechanism(s, it->node[i].text);
     }
     return 0;
@@ -200,9 +200,15 @@ static bool has(const struct script_features *f, enum script_feature_kind kind)
 static int put_child(const struct script *s, const struct script_features *f, unsigned i,
                      const struct profile *p, const struct stream_state *state, struct buf *out)
 {
-    if (f->child[i].kind == PLAYED_MECHANISMS)
-        return state->authenticated ? 0 : stream_features_put_mechanisms(out, p, state);
-    if (f->child[i].kind == PLAYED_TLS && state->tls)
+    enum script_feature_kind kind = f->child[i].kind;
+    bool ours = kind == PLAYED_MECHANISMS || kind == PLAYED_SASL2;
+
+    if (ours && state->authenticated)
+        return 0;
+    if (ours)
+        return stream_features_put_one(
+            out, kind == PLAYED_SASL2 ? FEATURE_SASL2 : FEATURE_MECHANISMS, p, state);
+    if ((kind == PLAYED_TLS && state->tls) || (kind == PLAYED_BIND && state->bound))
         return 0;
     return buf_add(out, s->plan.bytes.p + f->child[i].at, f->child[i].len);
 }
@@ -218,8 +224,8 @@ static int put_missing(const struct script *s, const struct script_features *f,
         err = buf_str(out, "<starttls xmlns='" NS_TLS "'/>");
     if (!err && !state->authenticated && (state->tls || !p->starttls_required) &&
         !has(f, PLAYED_MECHANISMS))
-        err = stream_features_put_mechanisms(out, p, state);
-    if (!err && state->authenticated && !has(f, PLAYED_BIND))
+        err = stream_features_put_one(out, FEATURE_MECHANISMS, p, state);
+    if (!err && state->authenticated && !state->bound && !has(f, PLAYED_BIND))
         err = buf_str(out, "<bind xmlns='" NS_BIND "'/>");
     return err;
 }
@@ -259,5 +265,7 @@ int script_profile(const struct script *s, struct profile *p, bool open, struct 
              (open || !*s->mechanisms) && !strstr(s->mechanisms, " PLAIN ") ? " PLAIN" : "");
     p->starttls_required = requires_tls(s);
     p->ask_caps = p->holds = false;
+    if (has(&s->features[STAGE_LOGIN], PLAYED_SASL2) || has(&s->features[STAGE_OPEN], PLAYED_SASL2))
+        profile_add(p, FEATURE_SASL2);
     return profile_mechanisms(p, list, e);
 }

@@ -341,6 +341,8 @@ static int take_sasl(struct server *s, const struct item *it)
         err = emit(s);
     if (err || result != LOGIN_DONE)
         return err;
+    if (s->scripted)
+        scripted_known(s->scripted);
     if (second)
         return go_on(s);
     expect_stream(s);

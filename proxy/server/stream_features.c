@@ -19,8 +19,7 @@ static int put_names(struct buf *out, const struct profile *p, const struct stre
     return err;
 }
 
-int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
-                                   const struct stream_state *s)
+static int put_mechanisms(struct buf *out, const struct profile *p, const struct stream_state *s)
 {
     int err = buf_str(out, "<mechanisms xmlns=\"" NS_SASL "\">");
 
@@ -99,8 +98,7 @@ static const struct {
                            BEFORE_TLS | BEFORE_LOGIN | BEHIND_LOGIN, NULL},
     [FEATURE_PREAPPROVAL] = {"<sub xmlns=\"" NS_PREAPPROVAL "\"/>", BEHIND_LOGIN, NULL},
     [FEATURE_STARTTLS] = {NULL, BEFORE_TLS, put_starttls},
-    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN,
-                            stream_features_put_mechanisms},
+    [FEATURE_MECHANISMS] = {NULL, BEFORE_TLS | BEFORE_LOGIN, put_mechanisms},
     [FEATURE_CHANNEL_BINDING] = {NULL, BEFORE_LOGIN, put_bindings},
     [FEATURE_SASL2] = {NULL, BEFORE_LOGIN, put_sasl2},
     [FEATURE_REGISTER] = {"<register xmlns=\"http://jabber.org/features/iq-register\"/>",
@@ -131,6 +129,12 @@ static bool is_shown(const struct profile *p, enum feature f, unsigned when, boo
     return rows[f].when & when;
 }
 
+int stream_features_put_one(struct buf *out, enum feature f, const struct profile *p,
+                            const struct stream_state *s)
+{
+    return rows[f].put ? rows[f].put(out, p, s) : buf_str(out, rows[f].xml);
+}
+
 int stream_features_put(struct buf *out, const struct profile *p, const struct stream_state *s)
 {
     unsigned when = now(p, s);
@@ -140,7 +144,7 @@ int stream_features_put(struct buf *out, const struct profile *p, const struct s
         enum feature f = p->feature[i];
 
         if (is_shown(p, f, when, s->bound))
-            err = rows[f].put ? rows[f].put(out, p, s) : buf_str(out, rows[f].xml);
+            err = stream_features_put_one(out, f, p, s);
     }
     return err ? err : buf_str(out, "</stream:features>");
 }

@@ -17,9 +17,9 @@ struct stream_state {
 int stream_features_put(struct buf *out, const struct profile *p, const struct stream_state *s)
     MUST_CHECK;
 
-/* SASL's <mechanisms/>, those on offer now. */
-int stream_features_put_mechanisms(struct buf *out, const struct profile *p,
-                                   const struct stream_state *s) MUST_CHECK;
+/* This element alone, whether it is to be shown now or not. */
+int stream_features_put_one(struct buf *out, enum feature f, const struct profile *p,
+                            const struct stream_state *s) MUST_CHECK;
 
 /* Is this mechanism on offer now? */
 bool stream_features_offers(const struct profile *p, const struct stream_state *s,

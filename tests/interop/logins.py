@@ -268,6 +268,23 @@ async def sasl2_refuses_in_its_own_elements(world):
     assert verdict == "sasl.password" and "another password" in words, (verdict, words)
 
 
+async def sasl2_resumes(world):
+    wire = await world.open()
+    got = await sasl2(wire, "SCRAM-SHA-1", PASSWORD, f"<bind xmlns='{BIND2}'><enable xmlns="
+                      "'urn:xmpp:sm:3' resume='true'/></bind>")
+    jid, sm_id = data_of(got, "authorization-identifier"), re.search(r"<enabled [^>]*id=\"([^\"]+)", got)[1]
+    wire.reset()
+    wire = await world.open()
+    got = await sasl2(wire, "SCRAM-SHA-1", PASSWORD,
+                      f"<resume xmlns='urn:xmpp:sm:3' previd='{sm_id}' h='0'/>")
+    assert data_of(got, "authorization-identifier") == jid, got
+    assert f"<resumed xmlns=\"urn:xmpp:sm:3\" previd=\"{sm_id}\"" in got, got
+    got = await wire.ask("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>", "</iq>")
+    assert f"to=\"{jid}\"" in got and "result" in got, got
+    verdict, words = await world.verdict(wire)
+    assert verdict == "resumed", (verdict, words)
+
+
 async def client(world, name, *more):
     """Runs a client; its exit status and what it printed."""
     process = await peers.start(name, world.folder, world.folder, "alice@xmpp.example", *more)
@@ -302,7 +319,7 @@ async def gloox_logs_in(world):
 TESTS = (each_scram_lets_in, what_a_client_does_wrong_is_named, messages_out_of_order_are_named,
          an_unknown_user_is_asked_the_same_each_time, too_many_failures_end_the_stream,
          sasl2_logs_in_and_binds_at_once, sasl2_without_bind_goes_on_as_before,
-         sasl2_refuses_in_its_own_elements, slixmpp_logs_in, gloox_logs_in)
+         sasl2_refuses_in_its_own_elements, sasl2_resumes, slixmpp_logs_in, gloox_logs_in)
 
 
 if __name__ == "__main__":

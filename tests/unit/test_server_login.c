@@ -646,7 +646,7 @@ static void test_registration(void **state)
     };
     /* clang-format on */
     struct world *w = closed_world();
-    struct link l, other;
+    struct link l, other, unbound;
 
     (void)state;
     open_bindable(&l, w, false);
@@ -673,11 +673,15 @@ static void test_registration(void **state)
     log_in_plain(&other, w, "AGNhcm9sAG5ldw==", "<success"); /* carol, new */
     feed(&other, OPEN BIND("2"));
     got(&other);
+    log_in_plain(&unbound, w, "AGNhcm9sAG5ldw==", "<success");
     feed(&l, REG("<remove/>"));
     assert_non_null(strstr(got(&l), "<not-authorized "));
     assert_non_null(strstr(got(&other), "<not-authorized "));
     close_link(&other);
     close_link(&l);
+    feed(&unbound, OPEN BIND("3")); /* it was in no list, and is the last who knows the account */
+    assert_non_null(strstr(got(&unbound), "carol@example.org/3"));
+    close_link(&unbound);
     assert_null(world_user(w, "carol", "example.org"));
     free_world(w);
 }

@@ -510,7 +510,7 @@ static void test_blocked(void **state)
     close_two(&t);
 }
 
-/* Answers that nobody asked for, and a profile that does not ask. */
+/* Answers that nobody asked for, and a profile that asks once it must. */
 static void test_capabilities(void **state)
 {
     struct two t;
@@ -533,7 +533,16 @@ static void test_capabilities(void **state)
     open_bound(&l, OPEN);
     snprintf(xml, sizeof xml, CAPS, "1");
     feed(&l, xml);
-    assert_null(strstr(got(&l), "disco#info"));
+    assert_string_equal(asked(got(&l), ANN, ME, "1"), ""); /* there is nothing to hear of */
+    feed(&l, SET("", "", TUNE(" id='1'", "x")));
+    snprintf(xml, sizeof xml, "<iq type='result' id='%s'><query "
+             "xmlns='http://jabber.org/protocol/disco#info'>" WANTS("tune") "</query></iq>",
+             asked(got(&l), ANN, ME, "1"));
+    feed(&l, xml);
+    expect(&l, TUNED(ANN, ME, "1", "x"));
+    feed(&l, SET("", "", TUNE(" id='1'", "y")));
+    expect(&l, TUNED(ANN, ME, "1", "y") "<iq type=\"result\" id=\"1\" to=\"" ME "\"><pubsub xmlns=\""
+               PUBSUB "\"><publish node=\"tune\"><item id=\"1\"/></publish></pubsub></iq>");
     close_link(&l);
 }
 

@@ -6,6 +6,8 @@ mechanisms = PLAIN ANONYMOUS
 features = rosterver starttls mechanisms session register iq-auth bind
 # Behind the answer to the privacy lists everything waits until the client has asked for one list.
 holds = yes
+# It never asked what the client can: nobody had published anything.
+ask-caps = needed
 
 contact = $L1@$D both ohno
 contact-resource = Psi+
