@@ -409,6 +409,27 @@ static void test_too_much_waits(void **state)
     part(&p);
 }
 
+/* Nor are more than 1,000 stanzas kept, however small; a connection that lives goes on. */
+static void test_too_many_wait(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    meet(&p);
+    for (int i = 0; i < 1001; i++)
+        feed(&p.ann, "<message to='" BOB1 "'/>");
+    got(&p.bob);
+    feed(&p.bob, R);
+    expect(&p.bob, TELLS("1"));
+    feed(&p.bob, A("1002"));
+    expect(&p.bob, "");
+    cut(&p.bob);
+    assert_null(p.w->waiting);
+    come_back(&p.bob, p.w, "bob", p.id, "1");
+    expect(&p.bob, FAILED("item-not-found"));
+    part(&p);
+}
+
 /* The same resource is bound anew: the one that waits is over. */
 static void test_bound_anew(void **state)
 {
@@ -461,6 +482,7 @@ int main(void)
         cmocka_unit_test(test_goes_to_another),
         cmocka_unit_test(test_closed_in_order),
         cmocka_unit_test(test_too_much_waits),
+        cmocka_unit_test(test_too_many_wait),
         cmocka_unit_test(test_bound_anew),
         cmocka_unit_test(test_many_wait),
     };
