@@ -39,14 +39,15 @@ static int put_bind2(struct buf *out, const struct profile *p)
         {NS_CSI, profile_has(p, FEATURE_CSI)},
         {NS_CARBONS, profile_says(p, NS_CARBONS)},
     };
-    bool any = rows[0].has || rows[1].has || rows[2].has;
-    int err = buf_str(out, any ? "<bind xmlns=\"" NS_BIND2 "\"><inline>"
-                               : "<bind xmlns=\"" NS_BIND2 "\"/>");
+    int err = buf_str(out, "<bind xmlns=\"" NS_BIND2 "\"");
+    bool any = false;
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !err; i++)
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !err; i++) {
         if (rows[i].has)
-            err = buf_printf(out, "<feature var=\"%s\"/>", rows[i].ns);
-    return err || !any ? err : buf_str(out, "</inline></bind>");
+            err = buf_printf(out, "%s<feature var=\"%s\"/>", any ? "" : "><inline>", rows[i].ns);
+        any |= rows[i].has;
+    }
+    return err ? err : buf_str(out, any ? "</inline></bind>" : "/>");
 }
 
 /* XEP-0388 §2.3, with what can be done in the same breath. */
