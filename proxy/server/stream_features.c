@@ -39,13 +39,17 @@ static int put_inline(struct buf *out, const struct profile *p)
         {NS_CARBONS, profile_says(p, NS_CARBONS)},
         {NS_CSI, profile_has(p, FEATURE_CSI)},
     };
-    int err = buf_printf(out, "<inline>%s<bind xmlns=\"" NS_BIND2 "\"><inline>",
+    bool any = false;
+    int err = buf_printf(out, "<inline>%s<bind xmlns=\"" NS_BIND2 "\"",
                          features[0].can ? "<sm xmlns=\"" NS_SM "\"/>" : "");
 
-    for (size_t i = 0; i < sizeof features / sizeof features[0] && !err; i++)
-        if (features[i].can)
-            err = buf_printf(out, "<feature var=\"%s\"/>", features[i].ns);
-    return err ? err : buf_str(out, "</inline></bind></inline>");
+    for (size_t i = 0; i < sizeof features / sizeof features[0] && !err; i++) {
+        if (!features[i].can)
+            continue;
+        err = buf_printf(out, "%s<feature var=\"%s\"/>", any ? "" : "><inline>", features[i].ns);
+        any = true;
+    }
+    return err ? err : buf_str(out, any ? "</inline></bind></inline>" : "/></inline>");
 }
 
 /* XEP-0388 §2.3 */
