@@ -132,6 +132,8 @@ static void take_iq(struct ask *q)
 
 void answers_stanza(struct ask *q)
 {
+    if (q->c->bound && filter_stops(q))
+        return;
     if (item_is(q->it, 0, NS_CLIENT, "iq"))
         take_iq(q);
     else if (!q->c->bound)

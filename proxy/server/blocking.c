@@ -109,7 +109,9 @@ void answer_block(struct ask *q)
     int n = for_items(q, NULL);
 
     if (n <= 0 || q->it->lacks)
-        ask_error(q, n < 0 ? "jid-malformed" : "bad-request");
+        ask_error(q, n < 0           ? "jid-malformed"
+                     : q->it->lacks ? "resource-constraint"
+                                    : "bad-request");
     else if (q->c->user->privacy.blocks + (unsigned)n > PRIVACY_BLOCKED)
         ask_error(q, "resource-constraint");
     else
@@ -122,7 +124,7 @@ void answer_unblock(struct ask *q)
     int n = for_items(q, NULL);
 
     if (n < 0 || q->it->lacks)
-        ask_error(q, n < 0 ? "jid-malformed" : "bad-request");
+        ask_error(q, n < 0 ? "jid-malformed" : "resource-constraint");
     else
         change(q, "unblock", n ? privacy_unblock : NULL);
 }

@@ -129,9 +129,10 @@ static enum login_result refuse(struct login *l, const struct stream_state *st, 
     if (!m)
         return login_fail(l, "invalid-mechanism", "%.40s is no mechanism of this server", name);
     if (!listed && is_too_weak(l, st, m))
-        return login_fail(l, "mechanism-too-weak", "%s was not offered, what is stronger was", name);
+        return login_fail(l, "mechanism-too-weak", "%s was not offered, what is stronger was",
+                          name);
     return login_fail(l, "invalid-mechanism", "%s was not offered%s", name,
-                      !listed                         ? ""
+                      !listed ? ""
                       : strncmp(name, "SCRAM", 5) == 0 && !st->accounts
                           ? ": whoever takes any password knows none"
                           : ": this connection has nothing to bind it to");

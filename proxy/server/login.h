@@ -10,7 +10,7 @@
 #include "../channel_binding.h"
 #include "stream_features.h"
 
-#define LOGIN_MESSAGE_MAX 3072 /* what 4 KiB of base64 hold, the most the reader keeps of a text */
+#define LOGIN_MESSAGE_MAX 3072 /* what 4 KiB of base64 hold, the most of a text that is kept */
 #define LOGIN_FAILURES    5    /* more end the stream (RFC 6120 §6.4.5) */
 #define LOGIN_TEXT_MAX    256
 
@@ -32,9 +32,9 @@ struct login {
     const struct mechanism *mechanism; /* under way, or NULL */
     const char *ns;                    /* and in whose elements, static */
     struct login_scram *scram;         /* owned, of SCRAM under way */
-    char plus[SCRAM_BINDING_NAME_MAX]; /* a -PLUS mechanism that was offered as it began; "": none */
+    char plus[SCRAM_BINDING_NAME_MAX]; /* a -PLUS one that was offered then; "": none */
     unsigned failures;
-    char first[LOGIN_TEXT_MAX];        /* why the first failed */
+    char first[LOGIN_TEXT_MAX]; /* why the first failed */
 
     const char *condition;     /* of the last failure (RFC 6120 §6.5), static */
     char text[LOGIN_TEXT_MAX]; /* and in a sentence, not escaped */
@@ -49,7 +49,8 @@ void login_init(struct login *l, struct client *c);
 void login_reset(struct login *l);
 
 /* The client chose `mechanism` (NULL: none). LOGIN_MORE: its first message may come. */
-enum login_result login_begin(struct login *l, const struct stream_state *st, const char *mechanism);
+enum login_result login_begin(struct login *l, const struct stream_state *st,
+                              const char *mechanism);
 /* May the mechanism under way end without a message? */
 bool login_needs_none(const struct login *l);
 

@@ -90,9 +90,11 @@ static bool find_keys(struct login *l, struct login_scram *s)
 /* Flag y: the client can bind, and saw no -PLUS (RFC 5802 §6). */
 static enum login_result stripped(struct login *l)
 {
-    return login_fail(l, "malformed-request",
-                      "the client says that it saw no -PLUS mechanism (gs2 flag y), but %s is offered: "
-                      "somebody in between took it out, or the client does not know it", l->plus);
+    return login_fail(
+        l, "malformed-request",
+        "the client says that it saw no -PLUS mechanism (gs2 flag y), but %s is offered: "
+        "somebody in between took it out, or the client does not know it",
+        l->plus);
 }
 
 static bool bind_channel(const struct login *l, struct scram_binding *b)
@@ -121,8 +123,10 @@ static enum login_result begin(struct login *l, const char *p, size_t n, struct 
         return failed(l, &e);
     }
     if (!bind_channel(l, &s->scram.binding))
-        return login_fail(l, "malformed-request", "the client binds by %s, which its connection does "
-                          "not have", s->scram.binding.type);
+        return login_fail(l, "malformed-request",
+                          "the client binds by %s, which its connection does "
+                          "not have",
+                          s->scram.binding.type);
     if (client_random(nonce) || !find_keys(l, s))
         return login_fail(l, "temporary-auth-failure", "no random bytes");
     s->asked = true;
@@ -139,7 +143,8 @@ static enum login_result end(struct login *l, const char *p, size_t n, struct bu
     if (scram_server_final(&s->scram, &s->keys, p, n, out, &e)) {
         if (!e.kind || strcmp(e.kind, "proof") != 0)
             return failed(l, &e);
-        return login_fail(l, "not-authorized", u && !u->credentials.set
+        return login_fail(l, "not-authorized",
+                          u && !u->credentials.set
                               ? "no password is known of this account, which SCRAM needs"
                               : "there is no such account, or it has another password");
     }

@@ -17,6 +17,7 @@
 #define NS_REG       "jabber:iq:register"          /* XEP-0077 */
 #define NS_PRIVACY   "jabber:iq:privacy"           /* XEP-0016 */
 #define NS_BLOCKING  "urn:xmpp:blocking"           /* XEP-0191 */
+#define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 #define NS_PRIVATE   "jabber:iq:private"           /* XEP-0049 */
 #define NS_VCARD     "vcard-temp"                  /* XEP-0054 */
 #define NS_INFO      "http://jabber.org/protocol/disco#info"  /* XEP-0030 */

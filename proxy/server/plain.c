@@ -47,8 +47,10 @@ enum login_result plain_take(struct login *l, const char *p, size_t n, struct bu
     struct user *u;
 
     (void)out;
-    if (!password || memchr(password + 1, '\0', (size_t)(end - password - 1)) || !plain_is_utf8(p, n))
-        return login_fail(l, "malformed-request", "PLAIN's message is not AUTHZID NUL NAME NUL PASSWORD "
+    if (!password || memchr(password + 1, '\0', (size_t)(end - password - 1)) ||
+        !plain_is_utf8(p, n))
+        return login_fail(l, "malformed-request",
+                          "PLAIN's message is not AUTHZID NUL NAME NUL PASSWORD "
                           "in UTF-8");
     name++;
     password++;
@@ -56,7 +58,8 @@ enum login_result plain_take(struct login *l, const char *p, size_t n, struct bu
         return login_fail(l, "not-authorized", "the password is empty");
     u = client_account(l->c, name, (size_t)(password - 1 - name));
     if (!u || !credentials_allow(&u->credentials, password))
-        return login_fail(l, "not-authorized", "there is no such account, or it has another password");
+        return login_fail(l, "not-authorized",
+                          "there is no such account, or it has another password");
     return login_enter(l, u, p);
 }
 

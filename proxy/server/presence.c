@@ -52,18 +52,14 @@ static void show(const struct client *from, struct client *to, const char *to_ji
 /* To all of an account's available clients, as the lists of both let it. */
 static void show_all(const struct client *from, struct user *to, const char *words)
 {
-    if (!filter_gives(from, PRIVACY_PRESENCE_OUT, to->bare, ""))
-        return;
     for (struct client *c = to->clients; c; c = c->next)
-        if (c->available && filter_takes(to, c, PRIVACY_PRESENCE_IN, from))
+        if (c->available && filter_shows(from, c))
             show(from, c, to->bare, words);
 }
 
-void presence_show_one(const struct client *from, struct user *to, bool gone)
+void presence_tell(const struct client *from, struct client *to, bool gone)
 {
-    for (struct client *c = to->clients; c; c = c->next)
-        if (c->available && filter_takes(to, c, PRIVACY_PRESENCE_IN, from))
-            show(from, c, to->bare, gone ? unavailable_words : words_of(from));
+    show(from, to, to->user->bare, gone ? unavailable_words : words_of(from));
 }
 
 void presence_show(struct user *from, struct user *to, bool gone)
@@ -111,7 +107,8 @@ static void directed_gone(struct client *c, const char *words)
         if (c->directed[i] && prep_jid(c->directed[i], &j))
             u = world_find(c->world, prep_bare(&j, bare));
         for (struct client *to = u ? u->clients : NULL; to; to = to->next)
-            if (*j.resource ? strcmp(to->resource, j.resource) == 0 : to->available)
+            if ((*j.resource ? strcmp(to->resource, j.resource) == 0 : to->available) &&
+                filter_shows(c, to))
                 show(c, to, c->directed[i], words);
         free(c->directed[i]);
         c->directed[i] = NULL;
@@ -124,7 +121,7 @@ static void direct(struct ask *q, bool available)
     struct buf *before;
     struct user *u = q->user;
 
-    if (!u || !filter_gives(q->c, PRIVACY_PRESENCE_OUT, u->bare, q->peer.resource))
+    if (!u)
         return;
     directed_note(q->c, q->to, available);
     before = ask_begin(q);
@@ -164,8 +161,7 @@ static void probe(struct client *c)
         struct user *contact = item->subscription & SUB_TO ? world_find(c->world, item->jid) : NULL;
 
         for (const struct client *o = contact ? contact->clients : NULL; o; o = o->next)
-            if (o->available && filter_gives(o, PRIVACY_PRESENCE_OUT, u->bare, "") &&
-                filter_takes(u, c, PRIVACY_PRESENCE_IN, o))
+            if (o->available && filter_shows(o, c))
                 show(o, c, u->bare, words_of(o));
     }
     for (const struct client *o = u->clients; o; o = o->next)
@@ -301,7 +297,9 @@ void presence_contacts(struct client *c)
         profile_contact_jid(&p->contact[i], c->user, jid);
         item = roster_find(&c->user->roster, jid);
         if (p->contact[i].presence && item && item->subscription & SUB_TO &&
-            !world_find(c->world, jid))
+            !world_find(c->world, jid) &&
+            filter_takes_contact(c, PRIVACY_PRESENCE_IN, jid,
+                                 p->contact[i].resource ? p->contact[i].resource : ""))
             send_contact(c, &p->contact[i], jid);
     }
 }
@@ -418,7 +416,7 @@ static void subscription(struct client *c, struct ask *q, const char *to, enum s
     unsigned was = item ? item->subscription : 0;
 
     if (strcmp(to, c->user->bare) == 0 || !take_out(c, to, type) || !contact ||
-        !filter_takes(contact, NULL, PRIVACY_PRESENCE_IN, c))
+        !filter_takes(contact, NULL, PRIVACY_ASKS, c))
         return;
     if (carry(c->user, contact, c->world, q, type, name)) { /* because it was agreed to before */
         carry(contact, c->user, c->world, NULL, SUB_SUBSCRIBED, "subscribed");

@@ -20,8 +20,9 @@ void presence_contacts(struct client *c);
  * it on both sides. */
 void presence_subscription(struct client *c, const char *to, const char *type);
 
-/* Sends that client's presence to `to`, whatever its lists say; `gone`: that it is unavailable. */
-void presence_show_one(const struct client *from, struct user *to, bool gone);
+/* Tells one client of another account of the client's presence, or, `gone`, that it is unavailable,
+ * whatever the lists say. */
+void presence_tell(const struct client *from, struct client *to, bool gone);
 
 /* Sends each available resource's presence of `from` to `to`; or, `gone`, that they are unavailable. */
 void presence_show(struct user *from, struct user *to, bool gone);

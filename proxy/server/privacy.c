@@ -125,10 +125,15 @@ static const char *read_rule(struct privacy_rule *r, const struct item *it, unsi
         return "bad-request";
     r->order = (uint32_t)n;
     r->deny = *action == 'd';
-    for (unsigned i = node + 1; i < behind(it, node); i++)
-        for (unsigned k = 0; k < KINDS; k++)
-            if (item_is(it, i, NS_PRIVACY, kinds[k].name))
-                r->kinds |= kinds[k].kind;
+    for (unsigned i = node + 1; i < behind(it, node); i++) {
+        unsigned k = 0;
+
+        while (k < KINDS && !item_is(it, i, NS_PRIVACY, kinds[k].name))
+            k++;
+        if (k == KINDS)
+            return "bad-request";
+        r->kinds |= kinds[k].kind;
+    }
     if (!r->kinds)
         r->kinds = PRIVACY_ALL;
     return read_value(r, item_attr(it, node, "type"), item_attr(it, node, "value"));

@@ -16,15 +16,16 @@
 #define PRIVACY_BLOCKED 256
 #define PRIVACY_NAME    255  /* bytes of a list's name, and of a group's */
 
-/* What a rule is about, joined with |; PRIVACY_OUT, all that goes out but presence, only where it is
- * about everything (XEP-0016 §2.13). */
+/* What a rule is about, joined with |; the last two only where it is about everything (XEP-0016 §2.1,
+ * §2.13). */
 enum privacy_kind {
     PRIVACY_MESSAGE = 1,
     PRIVACY_IQ = 2,
-    PRIVACY_PRESENCE_IN = 4,
+    PRIVACY_PRESENCE_IN = 4,  /* available, unavailable */
     PRIVACY_PRESENCE_OUT = 8,
-    PRIVACY_OUT = 16,
-    PRIVACY_ALL = 31
+    PRIVACY_OUT = 16,         /* messages, iqs, subscriptions that go out */
+    PRIVACY_ASKS = 32,        /* subscriptions that come in */
+    PRIVACY_ALL = 63
 };
 
 enum privacy_by { PRIVACY_BY_NOTHING, PRIVACY_BY_JID, PRIVACY_BY_GROUP, PRIVACY_BY_SUBSCRIPTION };

@@ -57,7 +57,8 @@ void answer_privacy_get(struct ask *q)
         return;
     }
     q->effects |= ASK_RELEASES;
-    if (children(q) != 1 || !item_is(q->it, (unsigned)node, NS_PRIVACY, "list")) {
+    if (children(q) != 1 || !item_is(q->it, (unsigned)node, NS_PRIVACY, "list") ||
+        !item_attr(q->it, (unsigned)node, "name")) {
         ask_error(q, "bad-request");
         return;
     }
@@ -88,6 +89,24 @@ static bool is_used(const struct client *c, const char *name, bool as_default)
                                       : as_default && is(c->user->privacy.preferred, name)))
             return true;
     return false;
+}
+
+static bool has_group(const struct roster *r, const char *name)
+{
+    for (unsigned i = 0; i < r->items; i++)
+        for (unsigned k = 0; k < ROSTER_GROUPS && r->item[i]->group[k]; k++)
+            if (is(r->item[i]->group[k], name))
+                return true;
+    return false;
+}
+
+/* Its groups must be the roster's (XEP-0016 §2.1). */
+static bool has_groups(const struct roster *r, const struct item *list)
+{
+    for (unsigned i = 1; i < list->nodes; i++)
+        if (is(item_attr(list, i, "type"), "group") && !has_group(r, item_attr(list, i, "value")))
+            return false;
+    return true;
 }
 
 /* All of the account's clients are told that it has changed. */
@@ -126,6 +145,8 @@ static const char *set_list(struct ask *q, unsigned node)
         return "conflict"; /* §2.8 */
     if (part_read(q->c->world->part, q->it, node, q->root, &list))
         return "bad-request";
+    if (!has_groups(&u->roster, list))
+        return "item-not-found";
     filter_before(u, &view);
     condition = privacy_put(&u->privacy, list, 0);
     if (!condition && removed && is(u->privacy.preferred, name))

@@ -66,10 +66,12 @@ static const char *submit(struct ask *q)
     if (node[name].text_cut || !prep_local(node[name].text, node[name].text_len, local) ||
         node[password].text_cut || node[password].text_len == 0)
         return "not-acceptable";
-    return q->c->user ? change(q, local, node[password].text) : enrol(q, local, node[password].text);
+    return q->c->user ? change(q, local, node[password].text)
+                      : enrol(q, local, node[password].text);
 }
 
-/* The account's streams end (§3.2); it stays until its last client is gone: only then is it nobody's. */
+/* The account's streams end (§3.2); it stays until its last client is gone: only then is it
+ * nobody's. */
 static const char *unregister(struct ask *q)
 {
     struct user *u = q->c->user;

@@ -34,25 +34,12 @@ static void deliver(struct ask *q, struct client *to)
     ask_end(q, before);
 }
 
-/* What the sender's own lists keep from its going out is told it (XEP-0016 §2.13, XEP-0191 §3.2). */
-static bool blocked(struct ask *q)
-{
-    if (filter_gives(q->c, PRIVACY_OUT, q->user->bare, q->peer.resource))
-        return false;
-    ask_error_with(q, "not-acceptable",
-                   privacy_blocks(&q->c->user->privacy, q->user->bare, q->peer.resource)
-                       ? "<blocked xmlns=\"urn:xmpp:blocking:errors\"/>" : "");
-    return true;
-}
-
 /* ---- iqs ---- */
 
 void route_iq(struct ask *q)
 {
     struct client *to = client_find(q->user, q->peer.resource);
 
-    if (blocked(q))
-        return;
     if (to && filter_takes(q->user, to, PRIVACY_IQ, q->c))
         deliver(q, to);
     else
@@ -61,13 +48,15 @@ void route_iq(struct ask *q)
 
 /* ---- messages to an account ---- */
 
-/* The highest priority among those that want messages, -1: nobody does. */
-static int best_priority(const struct user *u)
+/* The highest priority among those that want messages, and those of `from` (NULL: anybody's); -1:
+ * nobody does. */
+static int best_priority(const struct user *u, const struct client *from)
 {
     int best = -1;
 
     for (const struct client *c = u->clients; c; c = c->next)
-        if (c->available && c->priority > best)
+        if (c->available && c->priority > best &&
+            (!from || filter_takes(u, c, PRIVACY_MESSAGE, from)))
             best = c->priority;
     return best;
 }
@@ -132,13 +121,18 @@ static bool has_body(const struct ask *q)
     return item_find(q->it, 2, NS_CLIENT, "body") >= 0;
 }
 
+/* Those who are there do not want it; or nobody is, and the account does not. */
+static bool is_refused(const struct ask *q)
+{
+    return best_priority(q->user, NULL) >= 0 ||
+           !filter_takes(q->user, NULL, PRIVACY_MESSAGE, q->c);
+}
+
 static void to_account(struct ask *q, enum message_type type)
 {
-    int best = best_priority(q->user);
+    int best = best_priority(q->user, q->c);
 
-    if (blocked(q))
-        return;
-    if (type == GROUPCHAT || !filter_takes(q->user, NULL, PRIVACY_MESSAGE, q->c))
+    if (type == GROUPCHAT || (best < 0 && is_refused(q)))
         ask_error(q, "service-unavailable");
     else if (type == ERROR)
         return;
@@ -153,8 +147,6 @@ static void to_resource(struct ask *q, enum message_type type)
 {
     struct client *to = client_find(q->user, q->peer.resource);
 
-    if (to && blocked(q))
-        return;
     if (to && !filter_takes(q->user, to, PRIVACY_MESSAGE, q->c)) {
         ask_error(q, "service-unavailable");
     } else if (to) {
@@ -214,7 +206,7 @@ void route_offline(struct client *c)
 static void message_again(struct client *lost, const char *p, size_t n)
 {
     struct user *u = lost->user;
-    int best = best_priority(u);
+    int best = best_priority(u, NULL);
 
     if (best < 0 && keep_text(u, lost->world, p, n))
         return; /* it holds no more */

@@ -31,8 +31,8 @@ static int put_failure(const struct login *l, struct buf *out)
 /* Without data the element is empty: in <challenge/> and <success/> that says the same. */
 static int put_data(struct buf *out, const char *name, const struct buf *data)
 {
-    int err = buf_printf(out, data->len ? "<%s xmlns=\"" NS_SASL "\">" : "<%s xmlns=\"" NS_SASL "\"/>",
-                         name);
+    int err = buf_printf(
+        out, data->len ? "<%s xmlns=\"" NS_SASL "\">" : "<%s xmlns=\"" NS_SASL "\"/>", name);
 
     if (err || !data->len)
         return err;
@@ -49,8 +49,9 @@ enum login_result sasl1_message(struct login *l, const struct item *it, unsigned
     if (l->mechanism && strcmp(l->ns, it->node[0].ns) != 0)
         return login_fail(l, "malformed-request", "the login began with elements of %s", l->ns);
     if (inside || n->text_cut)
-        return login_fail(l, "malformed-request", inside ? "elements stand in the client's message"
-                                                         : "the client's message is too long");
+        return login_fail(l, "malformed-request",
+                          inside ? "elements stand in the client's message"
+                                 : "the client's message is too long");
     return login_message(l, n->text, strcmp(n->text, "=") == 0 ? 0 : n->text_len, data);
 }
 
@@ -80,8 +81,9 @@ int sasl1_take(struct login *l, const struct stream_state *st, const struct item
 
     buf_init(&data, SCRAM_MESSAGE_MAX);
     *result = take(l, st, it, &data);
-    err = *result == LOGIN_FAILED ? put_failure(l, out)
-                                  : put_data(out, *result == LOGIN_DONE ? "success" : "challenge", &data);
+    err = *result == LOGIN_FAILED
+              ? put_failure(l, out)
+              : put_data(out, *result == LOGIN_DONE ? "success" : "challenge", &data);
     buf_wipe(&data);
     return err;
 }

@@ -17,20 +17,22 @@
 #include "stream_management.h"
 #include "world.h"
 
-#define SUFFIX_BYTES     4
-#define SM_REQUEST_BYTES 4096
+#define SUFFIX_BYTES  4
+#define ELEMENT_BYTES 4096
 
 void sasl2_init(struct sasl2 *x)
 {
     *x = (struct sasl2){.binds = false};
-    buf_init(&x->sm, SM_REQUEST_BYTES);
+    buf_init(&x->resume, ELEMENT_BYTES);
+    buf_init(&x->enable, ELEMENT_BYTES);
     buf_init(&x->resumed, 2 * SM_BYTES);
 }
 
 void sasl2_free(struct sasl2 *x)
 {
     free(x->resource);
-    buf_free(&x->sm);
+    buf_free(&x->resume);
+    buf_free(&x->enable);
     buf_free(&x->resumed);
     sasl2_init(x);
 }
@@ -106,11 +108,16 @@ static int put_challenge(struct buf *out, const struct buf *data)
     return err ? err : buf_str(out, "</challenge>");
 }
 
-/* `sm`: stream management's answer. */
+/* Stream management's answers: to coming back, and to what begins with the bind. */
+struct answers {
+    struct buf resume, enable;
+    bool resumed;
+};
+
 static int put_success(const struct client *c, struct buf *out, const struct buf *data,
-                       const struct buf *sm, bool resumed)
+                       const struct answers *a)
 {
-    bool bound = c->bound && !resumed;
+    bool bound = c->bound && !a->resumed;
     int err = buf_str(out, "<success xmlns=\"" NS_SASL2 "\">");
 
     if (!err && data->len)
@@ -121,89 +128,111 @@ static int put_success(const struct client *c, struct buf *out, const struct buf
         err = c->bound ? client_put_jid(c, out) : markup_escape(out, c->user->bare);
     if (!err)
         err = buf_str(out, "</authorization-identifier>");
+    if (!err)
+        err = buf_add(out, a->resume.p, a->resume.len);
     if (!err && bound)
-        err = buf_str(out, sm->len ? "<bound xmlns=\"" NS_BIND2 "\">" : "<bound xmlns=\"" NS_BIND2 "\"/>");
-    if (!err && sm->len)
-        err = buf_add(out, sm->p, sm->len);
-    if (!err && bound && sm->len)
+        err = buf_str(out, a->enable.len ? "<bound xmlns=\"" NS_BIND2 "\">"
+                                         : "<bound xmlns=\"" NS_BIND2 "\"/>");
+    if (!err)
+        err = buf_add(out, a->enable.p, a->enable.len);
+    if (!err && a->enable.len)
         err = buf_str(out, "</bound>");
     return err ? err : buf_str(out, "</success>");
 }
 
-/* ---- stream management (XEP-0198 §6) ---- */
+/* ---- what else it asks for at once ---- */
 
-/* It is kept until the login is over. */
-static int keep_sm(struct sasl2 *x, const struct login *l, const struct item *it,
-                   const struct buf *root)
+/* An element is kept until the login is over. */
+static int keep(struct buf *to, const struct item *it, int node, const struct buf *root)
 {
-    int node = item_find(it, 2, NS_SM, "resume"), err;
+    int err;
 
-    x->resumes = node >= 0;
-    if (node < 0 && x->binds)
-        node = item_find(it, 3, NS_SM, "enable");
-    if (!profile_has(l->c->world->profile, FEATURE_SM))
-        node = -1;
-    x->resumes &= node >= 0;
     if (node < 0)
         return 0;
-    err = markup_open(&x->sm, it, (unsigned)node);
+    err = markup_open(to, it, (unsigned)node);
     if (!err)
-        err = markup_rest(&x->sm, it, (unsigned)node, root, false);
-    return err ? err : buf_add(&x->sm, "", 1);
+        err = markup_rest(to, it, (unsigned)node, root, false);
+    return err ? err : buf_add(to, "", 1);
 }
 
-/* Does it; its answer to `out`. The login's client is the resumed one then. */
-static int do_sm(struct sasl2 *x, struct login *l, struct buf *out, bool *resumed)
+static int keep_wishes(struct sasl2 *x, const struct profile *p, const struct item *it,
+                       const struct buf *root)
 {
-    struct server *s = l->c->server;
-    const struct item *it;
-    const char *end;
-    bool ends = false;
-    int err = part_text(l->c->world->part, x->sm.p, &it);
+    bool sm = profile_has(p, FEATURE_SM);
+    int err = sm ? keep(&x->resume, it, item_find(it, 2, NS_SM, "resume"), root) : 0;
 
-    if (!err)
-        err = managed_take(l->c, it, out, &ends);
-    if (err)
+    if (!x->binds)
         return err;
-    if (ends) { /* no stream is begun yet that could end by it */
-        out->len = 0;
-        return buf_str(out, "<failed xmlns=\"" NS_SM "\"><bad-request xmlns=\"" NS_STANZAS "\"/></failed>");
-    }
-    l->c = server_client(s);
-    *resumed = x->resumes && l->c->bound;
-    end = *resumed ? memchr(out->p, '>', out->len) : NULL;
-    if (!end)
-        return 0;
-    end++;
-    err = buf_add(&x->resumed, end, out->len - (size_t)(end - out->p));
-    out->len = (size_t)(end - out->p);
+    if (!err && sm)
+        err = keep(&x->enable, it, item_find(it, 3, NS_SM, "enable"), root);
+    x->carbons = profile_says(p, NS_CARBONS) && item_find(it, 3, NS_CARBONS, "enable") >= 0;
+    x->inactive = profile_has(p, FEATURE_CSI) && item_find(it, 3, NS_CSI, "inactive") >= 0;
     return err;
 }
 
-/* What it asked for with its login: to come back, else to be bound. One that cannot be bound may still
- * ask as others do (RFC 6120 §7). */
-static int settle(struct sasl2 *x, struct login *l, struct buf *out, const struct buf *data)
+/* Gives it to stream management. */
+static int manage(struct login *l, const struct buf *element, struct buf *out)
 {
-    bool resumed = false;
-    struct buf sm;
+    const struct item *it;
+    bool ends = false;
+    int err = part_text(l->c->world->part, element->p, &it);
+
+    if (!err)
+        err = managed_take(l->c, it, out, &ends);
+    if (err || !ends)
+        return err;
+    out->len = 0; /* no stream is begun yet that could end by it */
+    return buf_str(out,
+                   "<failed xmlns=\"" NS_SM "\"><bad-request xmlns=\"" NS_STANZAS "\"/></failed>");
+}
+
+/* The login's client is the resumed one then. */
+static int resume(struct sasl2 *x, struct login *l, struct answers *a)
+{
+    struct server *s = l->c->server;
+    int err = manage(l, &x->resume, &a->resume);
+    size_t n;
+
+    l->c = server_client(s);
+    a->resumed = !err && l->c->bound;
+    if (!a->resumed)
+        return err;
+    n = (size_t)((char *)memchr(a->resume.p, '>', a->resume.len) + 1 - a->resume.p);
+    err = buf_add(&x->resumed, a->resume.p + n, a->resume.len - n);
+    a->resume.len = n;
+    return err;
+}
+
+/* One that cannot be bound may still ask as others do (RFC 6120 §7). */
+static int bind(struct sasl2 *x, struct login *l, struct answers *a)
+{
+    char resource[JID_PART_MAX + 1];
     int err = 0;
 
-    buf_init(&sm, 2 * SM_BYTES);
-    if (x->resumes)
-        err = do_sm(x, l, &sm, &resumed);
-    if (!err && !resumed && x->binds) {
-        char resource[JID_PART_MAX + 1];
+    strcpy(resource, x->resource);
+    session_bind(l->c, resource, &err);
+    if (err || !l->c->bound)
+        return err;
+    l->c->carbons = x->carbons;
+    l->c->csi.inactive = x->inactive;
+    return x->enable.len ? manage(l, &x->enable, &a->enable) : 0;
+}
 
-        strcpy(resource, x->resource);
-        session_bind(l->c, resource, &err);
-        l->c->carbons |= x->carbons && l->c->bound;
-        l->c->csi.inactive |= x->inactive && l->c->bound;
-        if (!err && x->sm.len && !x->resumes && l->c->bound)
-            err = do_sm(x, l, &sm, &resumed);
-    }
+static int settle(struct sasl2 *x, struct login *l, struct buf *out, const struct buf *data)
+{
+    struct answers a = {.resumed = false};
+    int err = 0;
+
+    buf_init(&a.resume, 2 * SM_BYTES);
+    buf_init(&a.enable, ELEMENT_BYTES);
+    if (x->resume.len)
+        err = resume(x, l, &a);
+    if (!err && !a.resumed && x->binds)
+        err = bind(x, l, &a);
     if (!err)
-        err = put_success(l->c, out, data, &sm, resumed);
-    buf_free(&sm);
+        err = put_success(l->c, out, data, &a);
+    buf_free(&a.resume);
+    buf_free(&a.enable);
     return err;
 }
 
@@ -223,11 +252,8 @@ static enum login_result begin(struct sasl2 *x, struct login *l, const struct st
         return begun;
     l->ns = NS_SASL2;
     x->binds = item_find(it, 2, NS_BIND2, "bind") >= 0;
-    x->carbons = x->binds && item_find(it, 3, NS_CARBONS, "enable") >= 0 &&
-                 profile_says(l->c->world->profile, NS_CARBONS);
-    x->inactive = x->binds && item_find(it, 3, NS_CSI, "inactive") >= 0 &&
-                  profile_has(l->c->world->profile, FEATURE_CSI);
-    if ((x->binds && !name_resource(x, l->c->world, it)) || keep_sm(x, l, it, root))
+    if ((x->binds && !name_resource(x, l->c->world, it)) ||
+        keep_wishes(x, l->c->world->profile, it, root))
         return login_fail(l, "temporary-auth-failure", "no memory, or no random bytes");
     if (initial >= 0)
         return sasl1_message(l, it, (unsigned)initial, data);
@@ -243,8 +269,9 @@ static enum login_result take(struct sasl2 *x, struct login *l, const struct str
                                                     : sasl1_message(l, it, 0, data);
 }
 
-int sasl2_take(struct sasl2 *x, struct login *l, const struct stream_state *st, const struct item *it,
-               const struct buf *root, struct buf *out, enum login_result *result)
+int sasl2_take(struct sasl2 *x, struct login *l, const struct stream_state *st,
+               const struct item *it, const struct buf *root, struct buf *out,
+               enum login_result *result)
 {
     struct buf data;
     int err;

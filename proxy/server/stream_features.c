@@ -28,31 +28,26 @@ static int put_mechanisms(struct buf *out, const struct profile *p, const struct
     return err ? err : buf_str(out, "</mechanisms>");
 }
 
-/* What can be done in the same breath: with the login, and with the bind in it (XEP-0386 §3). */
-static int put_inline(struct buf *out, const struct profile *p)
+/* XEP-0386 §3 */
+static int put_bind2(struct buf *out, const struct profile *p)
 {
     const struct {
         const char *ns;
-        bool can;
-    } features[] = {
+        bool has;
+    } rows[] = {
         {NS_SM, profile_has(p, FEATURE_SM)},
-        {NS_CARBONS, profile_says(p, NS_CARBONS)},
         {NS_CSI, profile_has(p, FEATURE_CSI)},
+        {NS_CARBONS, profile_says(p, NS_CARBONS)},
     };
-    bool any = false;
-    int err = buf_printf(out, "<inline>%s<bind xmlns=\"" NS_BIND2 "\"",
-                         features[0].can ? "<sm xmlns=\"" NS_SM "\"/>" : "");
+    int err = buf_str(out, "<bind xmlns=\"" NS_BIND2 "\"><inline>");
 
-    for (size_t i = 0; i < sizeof features / sizeof features[0] && !err; i++) {
-        if (!features[i].can)
-            continue;
-        err = buf_printf(out, "%s<feature var=\"%s\"/>", any ? "" : "><inline>", features[i].ns);
-        any = true;
-    }
-    return err ? err : buf_str(out, any ? "</inline></bind></inline>" : "/></inline>");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !err; i++)
+        if (rows[i].has)
+            err = buf_printf(out, "<feature var=\"%s\"/>", rows[i].ns);
+    return err ? err : buf_str(out, "</inline></bind>");
 }
 
-/* XEP-0388 §2.3 */
+/* XEP-0388 §2.3, with what can be done in the same breath. */
 static int put_sasl2(struct buf *out, const struct profile *p, const struct stream_state *s)
 {
     int err = buf_str(out, "<authentication xmlns=\"" NS_SASL2 "\">");
@@ -60,8 +55,10 @@ static int put_sasl2(struct buf *out, const struct profile *p, const struct stre
     if (!err)
         err = put_names(out, p, s);
     if (!err)
-        err = put_inline(out, p);
-    return err ? err : buf_str(out, "</authentication>");
+        err = buf_str(out, profile_has(p, FEATURE_SM) ? "<inline><sm xmlns=\"" NS_SM "\"/>" : "<inline>");
+    if (!err)
+        err = put_bind2(out, p);
+    return err ? err : buf_str(out, "</inline></authentication>");
 }
 
 static int put_bindings(struct buf *out, const struct profile *p, const struct stream_state *s)

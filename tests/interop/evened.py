@@ -2,7 +2,7 @@
 evened out.
 
 What is said at the same time may be recorded in either order, so the directions are compared each
-by itself.
+by itself, and what a client answers to the server apart from what it asks.
 """
 
 import base64
@@ -18,6 +18,7 @@ SASL = re.compile(r"(<(auth|challenge|response|success)\b[^>]*>)([A-Za-z0-9+/]+=
 # Of SCRAM: nonce, salt, proof and signature.
 SECRETS = re.compile(r"(?<=\b[rspv]=)[^,]+")
 ID = re.compile(r"""(?<=\s)(id|h|previd)=(["'])([^"']*)\2""")
+ANSWER = re.compile(r"""<iq\b[^>]*\stype=["'](result|error)["']""")
 BOUND = re.compile("<jid>[^<]*/([^<]+)</jid>")
 
 
@@ -38,17 +39,15 @@ def tags(xml):
 
 
 class Ids:
-    """By the direction that said them first, in its order: c1, c2 ... and s1, s2 ..."""
+    """By who asked or said them first, in the order of that: c1, c2 ... and s1, s2 ..."""
 
     def __init__(self, records):
-        self.names = {}
-        for direction in ARROWS:
-            count = 0
-            for record in records:
-                for match in ID.finditer(record["xml"] if record["dir"] == direction else ""):
-                    if match[1] != "h" and match[3] not in self.names:
-                        count += 1
-                        self.names[match[3]] = f"{direction[0]}{count}"
+        self.names, counts = {}, dict.fromkeys(ARROWS, 0)
+        for record in sorted(records, key=lambda r: (bool(ANSWER.match(r["xml"])), r["dir"])):
+            for name, _, value in ID.findall(record["xml"]):
+                if name != "h" and value not in self.names:
+                    counts[record["dir"]] += 1
+                    self.names[value] = f"{record['dir'][0]}{counts[record['dir']]}"
 
     def put(self, text):
         return ID.sub(lambda m: f"{m[1]}={m[2]}{'N' if m[1] == 'h' else self.names[m[3]]}{m[2]}",
@@ -77,6 +76,12 @@ def items_of(text):
     return re.split(r"(?m)^(?=#### )", text)[1:]
 
 
+def lane(item):
+    head, _, text = item.partition("\n")
+    return head[5] + (" answer" if head[5] == ">" and ANSWER.match(text) else "")
+
+
 def by_direction(items):
-    """Those of the client, those of the server, the end."""
-    return {arrow: [item for item in items if item[5] == arrow] for arrow in (*ARROWS.values(), ".")}
+    """What the client asks and says, what it answers, what the server says, the end."""
+    return {name: [item for item in items if lane(item) == name]
+            for name in (">", "> answer", "<", ".")}

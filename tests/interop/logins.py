@@ -149,6 +149,16 @@ async def each_scram_lets_in(world):
                 assert verdict.startswith("login"), verdict
 
 
+async def the_certificate_binds_too(world):
+    wire = await world.open()
+    assert "<channel-binding type=\"tls-server-end-point\"/>" in wire.features, wire.features
+    der = wire.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    got = await scram(wire, "SCRAM-SHA-256-PLUS", "alice", PASSWORD, "p=tls-server-end-point",
+                      hashlib.sha256(der).digest())
+    assert "<success" in got, got
+    wire.close()
+
+
 REFUSED = [
     # mechanism, user, password, options, condition, verdict, what explain says
     ("SCRAM-SHA-256", "alice", WRONG, {}, "not-authorized", "sasl.password", "another password"),
@@ -316,7 +326,7 @@ async def gloox_logs_in(world):
     return None
 
 
-TESTS = (each_scram_lets_in, what_a_client_does_wrong_is_named, messages_out_of_order_are_named,
+TESTS = (each_scram_lets_in, the_certificate_binds_too, what_a_client_does_wrong_is_named, messages_out_of_order_are_named,
          an_unknown_user_is_asked_the_same_each_time, too_many_failures_end_the_stream,
          sasl2_logs_in_and_binds_at_once, sasl2_without_bind_goes_on_as_before,
          sasl2_refuses_in_its_own_elements, sasl2_resumes, slixmpp_logs_in, gloox_logs_in)

@@ -262,16 +262,23 @@ class Table:
         kind = SKIPPED if outcome == SKIPPED else "UNEXPLAINED"
         return explanation(name, profile) or f"{kind}: {gist(detail)}"
 
+    def cells(self, name, notes):
+        for profile in self.profiles:
+            outcome, detail = self.rows[name].get(profile, (SKIPPED, "not there"))
+            why = self.why(name, profile, outcome, detail)
+            yield outcome + (f" [{notes.setdefault(why, len(notes) + 1)}]" if why else "")
+
     def lines(self, notes):
-        yield ["test", *self.profiles]
-        for name, outcomes in self.rows.items():
-            cells = []
-            for profile in self.profiles:
-                outcome, detail = outcomes.get(profile, (SKIPPED, "not there"))
-                why = self.why(name, profile, outcome, detail)
-                number = f" [{notes.setdefault(why, len(notes) + 1)}]" if why else ""
-                cells.append(outcome + number)
-            yield [name, *cells]
+        """A file's tests of which the same came are one line."""
+        yield ["tests", "", *self.profiles]
+        groups = {}
+        for name in self.rows:
+            key = (name.partition(".")[0], *self.cells(name, notes))
+            groups.setdefault(key, []).append(name.partition(".")[2])
+        for (file, *cells), names in groups.items():
+            whole = sum(key[0] == file for key in groups) == 1
+            number = "" if names == ["*"] else str(len(names))
+            yield [file if whole else f"{file}: {', '.join(names)}", number, *cells]
 
     def show(self, markdown):
         notes = {}

@@ -28,6 +28,7 @@ class World:
 
     def __init__(self, folder, profile):
         accounts = {f"user{n}@{DOMAIN}": [] for n in range(1, ACCOUNTS + 1)}
+        self.reference = profile == REFERENCE
         self.server = served(folder / profile, profile, accounts, WAIT_S)
         self.tap = self.server.tap
         self.numbers = itertools.count(1)
@@ -257,8 +258,33 @@ async def who_is_blocked_sees_nothing(world):
     one.send_message(two.boundjid.bare, "are you there?", mtype="chat")
     assert (await one.next_of(refused))["error"]["condition"] == "not-acceptable"
     assert one.messages.empty(), one.messages
+    blocked = await one["xep_0191"].get_blocked(timeout=WAIT_S)
+    assert [str(jid) for jid in blocked["blocklist"]["items"]] == [two.boundjid.bare], blocked
     await one["xep_0191"].unblock(two.boundjid.bare, timeout=WAIT_S)
     await seen(two, one.boundjid.full)
+    two.send_message(one.boundjid.bare, "and now?", mtype="chat")
+    assert (await one.next_of(one.messages))["body"] == "and now?"
+
+
+async def a_privacy_list_holds_for_one_client(world):
+    if world.reference:
+        return  # Prosody has none without a module of others'
+    one, two = await friends(world)
+    other = await world.online(one.boundjid.bare)
+    gone, errors = events(two, "presence_unavailable"), events(two, "message_error")
+    await one.ask("set", f"""<query xmlns='jabber:iq:privacy'><list name='quiet'>
+        <item type='jid' value='{two.boundjid.bare}' action='deny' order='1'>
+            <message/><presence-out/></item></list></query>""")
+    await one.ask("set", "<query xmlns='jabber:iq:privacy'><active name='quiet'/></query>")
+    assert (await two.next_of(gone))["from"].full == one.boundjid.full
+    two.send_message(one.boundjid.full, "hello?", mtype="chat")
+    assert (await two.next_of(errors))["error"]["condition"] == "service-unavailable"
+    two.send_message(one.boundjid.bare, "anybody?", mtype="chat")
+    assert (await other.next_of(other.messages))["body"] == "anybody?"
+    await one.ask("set", "<query xmlns='jabber:iq:privacy'><active/></query>")
+    await seen(two, one.boundjid.full)
+    two.send_message(one.boundjid.full, "and now?", mtype="chat")
+    assert (await one.next_of(one.messages))["body"] == "and now?"
 
 
 async def messages_are_copied_to_the_other_clients(world):
@@ -315,6 +341,7 @@ TESTS = (subscriptions_are_asked_for_and_granted, a_roster_item_is_changed_for_a
          messages_go_to_the_highest_priority, messages_to_nobody_come_back,
          directed_presence_needs_no_subscription, a_resource_is_taken_over, passwords_are_checked,
          a_new_account_registers, who_is_blocked_sees_nothing,
+         a_privacy_list_holds_for_one_client,
          messages_are_copied_to_the_other_clients, what_is_published_is_notified)
 
 
