@@ -568,33 +568,6 @@ static void test_sasl2_resumes(void **state)
     free_world(w);
 }
 
-/* Carbons and client state begin with the bind. */
-static void test_bind2_asks_more(void **state)
-{
-    struct world *w = closed_world();
-    struct link l[3];
-
-    (void)state;
-    profile_add((struct profile *)w->profile, FEATURE_SASL2);
-    for (int i = 0; i < 3; i++)
-        open_bindable(&l[i], w, true);
-    feed(&l[0], PLAIN2(BIND2("<enable xmlns='urn:xmpp:carbons:2'/>")));
-    feed(&l[1], PLAIN2(BIND2("<inactive xmlns='urn:xmpp:csi:0'/>")));
-    feed(&l[2], PLAIN2(BIND2("")));
-    for (int i = 0; i < 3; i++)
-        got(&l[i]);
-    feed(&l[1], "<presence/>");
-    expect(&l[1], "");
-    feed(&l[2], "<message to='ann@example.org' type='chat'><body>x</body></message>");
-    assert_non_null(strstr(got(&l[0]), "<sent xmlns=\"urn:xmpp:carbons:2\">"));
-    assert_int_equal(strncmp(got(&l[1]), "<presence ", 10), 0);
-    assert_non_null(strstr(l[1].got.p, "<body>x</body>"));
-    expect(&l[2], "");
-    for (int i = 0; i < 3; i++)
-        close_link(&l[i]);
-    free_world(w);
-}
-
 static void test_sasl2_messages(void **state)
 {
     struct world *w = closed_world();
@@ -740,7 +713,7 @@ int main(void)
         cmocka_unit_test(test_before_tls),     cmocka_unit_test(test_unknown_user),
         cmocka_unit_test(test_tampered),       cmocka_unit_test(test_flag_y),
         cmocka_unit_test(test_removed_meanwhile), cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_sasl2_resumes),  cmocka_unit_test(test_bind2_asks_more),
+        cmocka_unit_test(test_sasl2_resumes),
         cmocka_unit_test(test_sasl2),          cmocka_unit_test(test_sasl2_messages),
         cmocka_unit_test(test_registration),   cmocka_unit_test(test_open_world),
         cmocka_unit_test(test_unknown_mechanism),
