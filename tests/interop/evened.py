@@ -1,5 +1,5 @@
-"""What was said in a session as text that is the same in each run: ids, times, nonces and resources are
-evened out.
+"""What was said in a session as text that is the same in each run: ids, times, nonces and resources
+are evened out.
 
 What is said at the same time may be recorded in either order, so the directions are compared each
 by itself, and what a client answers to the server apart from what it asks.

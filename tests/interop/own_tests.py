@@ -3,13 +3,13 @@
     /usr/bin/python3 -B tests/interop/own_tests.py [--markdown] [--verbose] [--server SERVER]
         [--slixmpp DIR] [--aioxmpp DIR] [WORD...]
 
-slixmpp's itests/ and aioxmpp's tests/*/test_e2e.py, as far as they need client-to-server alone on one
-server, in both profiles, with accounts made for them, certificates checked. They are read from DIR, a
-source tree of the library, else from Debian's source package, which apt-get fetches into
+slixmpp's itests/ and aioxmpp's tests/*/test_e2e.py, as far as they need client-to-server alone on
+one server, in both profiles, with accounts made for them, certificates checked. They are read from
+DIR, a source tree of the library, else from Debian's source package, which apt-get fetches into
 build/interop/sources; what cannot be had is skipped and named. The libraries are those installed.
 
-What is not `ok` must be in EXPLAINED, else the exit status is 1. With WORDs only tests that have each
-of them in their names. --server prosody: the same with Prosody behind `xmpptap proxy`. --verbose
+What is not `ok` must be in EXPLAINED, else the exit status is 1. With WORDs only tests that have
+each of them in their names; a library's name is one. --server prosody: the same with Prosody behind `xmpptap proxy`. --verbose
 prints what the failed tests say. $XMPPTAP names the program (default ./xmpptap).
 """
 
@@ -45,7 +45,7 @@ OK, SKIPPED = "ok", "skipped"
 # Why a test cannot pass, or is not run, by `LIBRARY FILE.TEST PROFILE`; the first that fits.
 ROOMS = "needs rooms (XEP-0045), a component besides the server"
 UPLOAD = "needs HTTP upload (XEP-0363), a component and a web server"
-NO_CAPS = "the documented server asks no client what it can (XEP-0115), so it notifies nobody of PEP"
+NO_CAPS = "the documented server asks no client what it can (XEP-0115), so PEP notifies nobody"
 EXPLAINED = {
     "slixmpp test_mam.*": "the embedded server keeps no archive of messages (XEP-0313)",
     "slixmpp test_moderate.*": ROOMS,
@@ -58,9 +58,9 @@ EXPLAINED = {
     "aioxmpp adhoc.test_* documented": "the documented server says that it has commands (XEP-0050),"
                                        " and so does this one; there are none",
     "aioxmpp adhoc.test_*": "the embedded server has no commands, and does not say so (XEP-0050)",
-    "aioxmpp blocking.* documented": "the documented server does not say that it can block (XEP-0191)",
-    "aioxmpp pep.test_publish_* documented": "the documented server does not say that it takes options"
-                                             " with what is published (XEP-0060 section 7.1.5)",
+    "aioxmpp blocking.* documented": "the documented server does not say that it blocks (XEP-0191)",
+    "aioxmpp pep.test_publish_* documented": "the documented server does not say that it takes"
+                                             " publish-options (XEP-0060 section 7.1.5)",
     "aioxmpp avatar.test_on_metadata_changed documented": NO_CAPS,
     "aioxmpp pep.test_* documented": NO_CAPS,
     "aioxmpp basic.test_handle_*": "the test leaves itself out where there is stream management",

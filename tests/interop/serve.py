@@ -1,13 +1,15 @@
-"""Real clients with `xmpptap serve`: each logs in, meets its contact, changes its vCard, logs out and
-in again.
+"""Real clients with `xmpptap serve`: each logs in, meets its contact, changes its vCard, logs out
+and in again.
 
     /usr/bin/python3 -B tests/interop/serve.py [--quick] [--update] [--server SERVER] [WORD...]
 
 Each client of CLIENTS in each profile, certificates checked: roster, presence of the contact, a
 message to it and its answer, a ping, the vCard read, changed and read again, logout; then all of it
-again, and the vCard must be the changed one; and none logs in where it is to trust another CA. What was said must be what tests/interop/golden/ says
-of the client and the profile, but for ids and times; that was written with one version of the
-client, with another it is not compared. --update writes what differs.
+again, and the vCard must be the changed one. None logs in where it is to trust another CA.
+
+What was said must be what tests/interop/golden/ says of the client and the profile, but for ids and
+times; that was written with one version of the client, with another it is not compared. --update
+writes what differs.
 
 With WORDs only the tests that have each of them in their names. --server prosody: the same with
 Prosody behind `xmpptap proxy`, to see whether a fault is the server's or the test's. Prints
@@ -46,7 +48,7 @@ def account_of(client):
 
 
 def contact_of(client):
-    """The one in the roster of the documented profile: the account's own name with a 1 behind it."""
+    """The one that the documented profile puts in the roster: the account's name with a 1."""
     return f"{client}1@{DOMAIN}"
 
 
@@ -123,7 +125,8 @@ async def sessions_of(tap, account, count):
     """The whole sessions of an account, in the order in which they began."""
     def whole():
         found = [s for s in tap.records().values() if s[-1].get("account", "").startswith(account)]
-        return found if len(found) == count and all(s[-1]["event"] == "end" for s in found) else None
+        over = len(found) == count and all(s[-1]["event"] == "end" for s in found)
+        return found if over else None
     return await tap.until(whole, f"{count} sessions of {account} in the archive")
 
 

@@ -4,8 +4,8 @@
 
 With WORDs only tests that have each of them in their names; with --server prosody the same with
 Prosody behind `xmpptap proxy`, to see whether a fault is the server's or the test's.
-Prints `ok NAME` and `not ok NAME` lines; exit status 1 if anything failed. $XMPPTAP names the program
-(default ./xmpptap).
+Prints `ok NAME` and `not ok NAME` lines; exit status 1 if anything failed. $XMPPTAP names the
+program (default ./xmpptap).
 """
 
 import argparse
@@ -131,7 +131,8 @@ async def who_goes_is_seen_to_go(world):
     gone = events(two, "presence_unavailable")
     await one.log_out()
     presence = await two.next_of(gone)
-    assert (presence["from"].full, presence["status"]) == (one.boundjid.full, "Logged out"), presence
+    assert presence["from"].full == one.boundjid.full, presence
+    assert presence["status"] == "Logged out", presence
 
 
 async def who_breaks_off_is_seen_to_go(world):

@@ -1,4 +1,4 @@
-"""`xmpptap serve` in a profile, with accounts; or, to try a test itself, Prosody behind the proxy."""
+"""`xmpptap serve` in a profile, with accounts; or Prosody behind the proxy, to try a test itself."""
 
 from prosody import Prosody
 from tap import Tap
@@ -6,13 +6,13 @@ from tap import Tap
 PROFILES = ("documented", "modern")
 REFERENCE = "prosody"
 DOMAIN, PASSWORD = "xmpp.example", "correct-horse-battery"
-MODULES = ("blocklist", "carbons", "iq", "mam", "message", "pep", "presence", "register_ibr", "smacks",
-           "user_account_management", "version")
+MODULES = ("blocklist", "carbons", "iq", "mam", "message", "pep", "presence", "register_ibr",
+           "smacks", "user_account_management", "version")
 
 
 def served(folder, profile, accounts, wait_s):
-    """`accounts`: contacts by bare JID, subscribed both ways. The documented profile lets in whoever
-    comes, and gives it the contact that the documented account had."""
+    """`accounts`: contacts by bare JID, subscribed both ways. The documented profile lets in
+    whoever comes, and gives it the contact that the documented account had."""
     make = Reference if profile == REFERENCE else Served
     return make(folder, profile, accounts, wait_s)
 
@@ -57,7 +57,8 @@ class Reference(Served):
             (data / "accounts" / file).write_text(f'return {{ password = "{PASSWORD}" }};\n')
             items = "".join(f'["{contact}"] = {{ subscription = "both"; name = "Contact"; '
                             "groups = {}; }; " for contact in contacts)
-            (data / "roster" / file).write_text(f"return {{ {items}[false] = {{ version = 1 }}; }};\n")
+            (data / "roster" / file).write_text(
+                f"return {{ {items}[false] = {{ version = 1 }}; }};\n")
 
     async def start(self):
         self.write_accounts()
