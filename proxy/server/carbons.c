@@ -87,8 +87,8 @@ static int write_copy(struct buf *out, const struct client *to, const char *kind
     if (!err)
         err = client_put_jid(to, out);
     if (!err)
-        err = buf_printf(out, "\"><%s xmlns=\"" NS_CARBONS "\"><forwarded xmlns=\"" NS_FORWARD "\">",
-                         kind);
+        err = buf_printf(
+            out, "\"><%s xmlns=\"" NS_CARBONS "\"><forwarded xmlns=\"" NS_FORWARD "\">", kind);
     if (!err)
         err = buf_add(out, message->p, name);
     if (!err && !says_namespace(message->p, message->len))

@@ -9,8 +9,8 @@
 #include "../../decoder/reader.h"
 #include "ns.h"
 
-/* Stanzas repeat what stands close by: measured over chat, 1 KiB of window gives 15.0 % of the bytes,
- * 32 KiB 14.4 % for 268 KB of memory. */
+/* Stanzas repeat what stands close by: measured over chat, 1 KiB of window gives 15.0 % of the
+ * bytes, 32 KiB 14.4 % for 268 KB of memory. */
 #define WINDOW_BITS  10
 #define MEMORY_LEVEL 1
 
@@ -49,8 +49,8 @@ struct compression *compression_new(struct buf *out)
     z->packed = *out;
     buf_init(out, out->max);
     z->in = inflate_new(NULL);
-    if (!z->in || deflateInit2(&z->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL,
-                               Z_DEFAULT_STRATEGY) != Z_OK) {
+    if (!z->in || deflateInit2(&z->out, Z_DEFAULT_COMPRESSION, Z_DEFLATED, WINDOW_BITS,
+                               MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK) {
         compression_free(z);
         return NULL;
     }

@@ -1,5 +1,5 @@
-/* compression.h: what goes through a stream that is compressed (XEP-0138, method zlib: RFC 1950), both
- * ways. Sans-I/O; owned by its connection; one thread.
+/* compression.h: what goes through a stream that is compressed (XEP-0138, method zlib: RFC 1950),
+ * both ways. Sans-I/O; owned by its connection; one thread.
  *
  * Output costs 11 KiB of state (a window of 1 KiB: what zlib's largest saves besides is a few
  * hundredths), input 7, and up to 32 of window, which is the client's choice.
@@ -35,7 +35,8 @@ int compression_get(struct compression *z, char *text, size_t size, size_t *got)
 bool compression_waits(const struct compression *z);
 
 /* What is to be sent, made of as much of `out` as goes in one call; borrowed. ERR_NOMEM. */
-int compression_output(struct compression *z, struct buf *out, const char **p, size_t *n) MUST_CHECK;
+int compression_output(struct compression *z, struct buf *out, const char **p,
+                       size_t *n) MUST_CHECK;
 void compression_sent(struct compression *z, size_t n);
 
 #endif

@@ -20,8 +20,8 @@ void csi_free(struct csi *s)
 
 /* ---- what can wait ---- */
 
-/* The children of the message whose elements are at `depth`: is there one that can wait, and none that
- * cannot? */
+/* The children of the message whose elements are at `depth`: is there one that can wait, and none
+ * that cannot? */
 static bool is_slight(const struct item *it, unsigned depth)
 {
     static const struct {
@@ -47,8 +47,8 @@ static bool is_slight(const struct item *it, unsigned depth)
     return reason && !it->lacks;
 }
 
-/* What the stanza replaces, and is replaced by, into `key`: of presence its sender's, of chat states,
- * too; of all else nothing. False: it cannot wait. */
+/* What the stanza replaces, and is replaced by, into `key`: of presence its sender's, of chat
+ * states, too; of all else nothing. False: it cannot wait. */
 static bool can_wait(const struct item *it, struct buf *key)
 {
     const char *type = item_attr(it, 0, "type"), *from = item_attr(it, 0, "from");

@@ -1,6 +1,6 @@
-/* csi.h: a client that says nobody looks at it is spared what can wait (XEP-0352): presence, of which
- * the last of each sender's is kept, chat states and PEP events. It gets them before the next stanza
- * that cannot wait, before the answer to one of its own, or when it is active again.
+/* csi.h: a client that says nobody looks at it is spared what can wait (XEP-0352): presence, of
+ * which the last of each sender's is kept, chat states and PEP events. It gets them before the next
+ * stanza that cannot wait, before the answer to one of its own, or when it is active again.
  *
  * Embedded in its client; one thread. At most CSI_BYTES are held; over that they are sent.
  */

@@ -155,7 +155,8 @@ static int take_enable(struct client *c, const struct item *it, struct buf *out)
         return buf_str(out, "<enabled xmlns=\"" NS_SM "\"/>");
     err = client_random(c->sm.id);
     return err ? err
-               : buf_printf(out, "<enabled xmlns=\"" NS_SM "\" id=\"%s\" resume=\"true\" max=\"%u\"/>",
+               : buf_printf(out,
+                            "<enabled xmlns=\"" NS_SM "\" id=\"%s\" resume=\"true\" max=\"%u\"/>",
                             c->sm.id, max);
 }
 
@@ -173,14 +174,16 @@ static int not_found(const struct user *u, const char *id, struct buf *out)
 {
     if (!*id || strcmp(u->sm_id, id) != 0)
         return failed(out, "item-not-found");
-    return buf_printf(out, "<failed xmlns=\"" NS_SM "\" h=\"%" PRIu32
-                           "\"><item-not-found xmlns=\"" NS_STANZAS "\"/></failed>", u->sm_in);
+    return buf_printf(out,
+                      "<failed xmlns=\"" NS_SM "\" h=\"%" PRIu32
+                      "\"><item-not-found xmlns=\"" NS_STANZAS "\"/></failed>",
+                      u->sm_in);
 }
 
 static int put_resumed(struct managed *m, struct buf *out)
 {
-    int err = buf_printf(out, "<resumed xmlns=\"" NS_SM "\" previd=\"%s\" h=\"%" PRIu32 "\"/>", m->id,
-                         m->in);
+    int err = buf_printf(out, "<resumed xmlns=\"" NS_SM "\" previd=\"%s\" h=\"%" PRIu32 "\"/>",
+                         m->id, m->in);
 
     for (size_t at = 0; at < m->queue.len && !err; at += strlen(m->queue.p + at) + 1)
         err = buf_str(out, m->queue.p + at);

@@ -1,8 +1,9 @@
-/* stream_management.h: stream management of one client (XEP-0198): what was sent and got is counted, what is not
- * acknowledged is kept, and a client whose connection broke can come back to it.
+/* stream_management.h: stream management of one client (XEP-0198): what was sent and got is
+ * counted, what is not acknowledged is kept, and a client whose connection broke can come back to
+ * it.
  *
- * Embedded in its client; one thread. At most SM_BYTES and SM_STANZAS are kept; over that nothing is
- * kept any more, and it cannot be resumed.
+ * Embedded in its client; one thread. At most SM_BYTES and SM_STANZAS are kept; over that nothing
+ * is kept any more, and it cannot be resumed.
  */
 #ifndef XMPPTAP_STREAM_MANAGEMENT_H
 #define XMPPTAP_STREAM_MANAGEMENT_H
@@ -47,8 +48,8 @@ bool managed_sent(struct client *c, const char *p, size_t n);
 /* May it wait for its client to come back? */
 bool managed_waits(const struct client *c);
 
-/* It will not come back: what was not acknowledged goes to somebody else (XEP-0198 §5). It must stand
- * in its account's list no more. */
+/* It will not come back: what was not acknowledged goes to somebody else (XEP-0198 §5). It must
+ * stand in its account's list no more. */
 void managed_give_up(struct client *c);
 
 #endif

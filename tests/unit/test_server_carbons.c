@@ -127,7 +127,8 @@ static void test_which(void **state)
         {CHAT "<private xmlns='urn:xmpp:carbons:2'/>", false},
         {CHAT "<no-copy xmlns='urn:xmpp:hints'/>", false},
         {CHAT "<no-store xmlns='urn:xmpp:hints'/>", true},
-        {CHAT "<sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'/></sent>", false},
+        {CHAT "<sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'/></sent>",
+         false},
     };
     char xml[512];
 
@@ -151,7 +152,8 @@ static void test_namespaces(void **state)
         "<message xmlns='jabber:client' to='" BOB1 "' type='chat'><body>x</body></message>",
         "<message to='" BOB1 "' type='chat'\n xmlns = 'jabber:client'><body>x</body></message>",
         "<message to='" BOB1 "' id='a xmlns=>' type='chat'><body>x</body></message>",
-        "<c:message xmlns:c='jabber:client' to='" BOB1 "' type='chat'><c:body>x</c:body></c:message>",
+        "<c:message xmlns:c='jabber:client' to='" BOB1
+        "' type='chat'><c:body>x</c:body></c:message>",
     };
 
     (void)state;

@@ -9,7 +9,8 @@
 #define FAILED(condition)                                                                          \
     "<failure xmlns=\"http://jabber.org/protocol/compress\"><" condition "/></failure>"
 #define OFFER                                                                                      \
-    "<compression xmlns=\"http://jabber.org/features/compress\"><method>zlib</method></compression>"
+    "<compression "                                                                                \
+    "xmlns=\"http://jabber.org/features/compress\"><method>zlib</method></compression>"
 #define PROCESSING_FAILED                                                                          \
     "<stream:error><undefined-condition xmlns=\"urn:ietf:params:xml:ns:xmpp-streams\"/>"           \
     "<failure xmlns=\"http://jabber.org/protocol/compress\"><processing-failed/></failure>"        \
@@ -295,10 +296,10 @@ static void test_much_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_documented_has_none),
-        cmocka_unit_test(test_compressed), cmocka_unit_test(test_at_once),
-        cmocka_unit_test(test_one_flush),  cmocka_unit_test(test_no_zlib),
-        cmocka_unit_test(test_bomb),       cmocka_unit_test(test_goes_on_later),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_documented_has_none),
+        cmocka_unit_test(test_compressed),  cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_one_flush),   cmocka_unit_test(test_no_zlib),
+        cmocka_unit_test(test_bomb),        cmocka_unit_test(test_goes_on_later),
         cmocka_unit_test(test_much_output),
     };
 

@@ -8,7 +8,7 @@
 #define PING     "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>"
 #define PONG     "<iq type=\"result\" id=\"p\" to=\"" BOB1 "\"/>"
 
-#define FROM_ANN " from=\"" ANN1 "\" to=\"" BOB1 "\""
+#define FROM_ANN     " from=\"" ANN1 "\" to=\"" BOB1 "\""
 #define STATE(state) "<" state " xmlns='http://jabber.org/protocol/chatstates'/>"
 #define EVENT        "<event xmlns='http://jabber.org/protocol/pubsub#event'/>"
 
@@ -94,10 +94,11 @@ static void test_the_last_counts(void **state)
     send(&p, "message", ">" EVENT "</message>");
     expect(&p.bob, "");
     feed(&p.bob, ACTIVE);
-    expect(&p.bob, "<message" FROM_ANN ">" EVENT "</message>"
-                   "<presence" FROM_ANN "><status>2</status></presence>"
-                   "<message" FROM_ANN ">" STATE("paused") "</message>"
-                   "<message" FROM_ANN ">" EVENT "</message>");
+    expect(&p.bob,
+           "<message" FROM_ANN ">" EVENT "</message>"
+           "<presence" FROM_ANN "><status>2</status></presence>"
+           "<message" FROM_ANN ">" STATE("paused") "</message>"
+                                                   "<message" FROM_ANN ">" EVENT "</message>");
     send(&p, "presence", "/>");
     expect(&p.bob, "<presence" FROM_ANN "/>");
     part(&p);
@@ -112,7 +113,8 @@ static void test_goes_first(void **state)
     meet(&p);
     send(&p, "presence", "/>");
     send(&p, "message", " type='chat'><body>x</body></message>");
-    expect(&p.bob, "<presence" FROM_ANN "/><message" FROM_ANN " type='chat'><body>x</body></message>");
+    expect(&p.bob,
+           "<presence" FROM_ANN "/><message" FROM_ANN " type='chat'><body>x</body></message>");
     send(&p, "presence", "/>");
     expect(&p.bob, "");
     feed(&p.bob, PING);
@@ -132,8 +134,10 @@ static void test_bounded(void **state)
     (void)state;
     meet(&p);
     memset(status, 'x', sizeof status - 1);
-    snprintf(words, sizeof words, "<message to='" BOB1 "'><event xmlns="
-             "'http://jabber.org/protocol/pubsub#event'>%s</event></message>", status);
+    snprintf(words, sizeof words,
+             "<message to='" BOB1 "'><event xmlns="
+             "'http://jabber.org/protocol/pubsub#event'>%s</event></message>",
+             status);
     feed(&p.ann, words);
     feed(&p.ann, words);
     expect(&p.bob, "");
@@ -165,8 +169,9 @@ static void test_with_resumption(void **state)
     snprintf(xml, sizeof xml, "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>", id);
     feed(&p.bob, xml);
     text = got(&p.bob);
-    assert_non_null(strstr(text, "<presence" FROM_ANN "><status>1</status></presence><presence" FROM_ANN
-                                 "><status>2</status></presence><r "));
+    assert_non_null(strstr(text,
+                           "<presence" FROM_ANN "><status>1</status></presence><presence" FROM_ANN
+                           "><status>2</status></presence><r "));
     send(&p, "presence", "/>");
     expect(&p.bob, "<presence" FROM_ANN "/>");
     part(&p);

@@ -1,15 +1,15 @@
-/* The embedded server's stream management (XEP-0198): counts, resumption, what becomes of stanzas that
- * were not acknowledged. */
+/* The embedded server's stream management (XEP-0198): counts, resumption, what becomes of stanzas
+ * that were not acknowledged. */
 #include "server_tests.h"
 
 #define SECOND_US 1000000
 
-#define R       "<r xmlns='urn:xmpp:sm:3'/>"
-#define ASKS    "<r xmlns=\"urn:xmpp:sm:3\"/>"
-#define A(h)    "<a xmlns='urn:xmpp:sm:3' h='" h "'/>"
+#define R        "<r xmlns='urn:xmpp:sm:3'/>"
+#define ASKS     "<r xmlns=\"urn:xmpp:sm:3\"/>"
+#define A(h)     "<a xmlns='urn:xmpp:sm:3' h='" h "'/>"
 #define TELLS(h) "<a xmlns=\"urn:xmpp:sm:3\" h=\"" h "\"/>"
-#define ENABLE  "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
-#define ENABLED "<enabled xmlns=\"urn:xmpp:sm:3\"/>"
+#define ENABLE   "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+#define ENABLED  "<enabled xmlns=\"urn:xmpp:sm:3\"/>"
 #define FAILED(condition)                                                                          \
     "<failed xmlns=\"urn:xmpp:sm:3\"><" condition                                                  \
     " xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/></failed>"
@@ -77,7 +77,8 @@ static void cut(struct link *l)
 }
 
 /* Logs in again and asks for session `id`. */
-static void come_back(struct link *l, struct world *w, const char *name, const char *id, const char *h)
+static void come_back(struct link *l, struct world *w, const char *name, const char *id,
+                      const char *h)
 {
     char xml[256];
 
@@ -111,8 +112,8 @@ static void test_offered(void **state)
 
 static void test_misused(void **state)
 {
-    static const char *const early[] = {
-        ENABLE, R, A("0"), "<resume xmlns='urn:xmpp:sm:3' h='0' previd='x'/>"};
+    static const char *const early[] = {ENABLE, R, A("0"),
+                                        "<resume xmlns='urn:xmpp:sm:3' h='0' previd='x'/>"};
     struct world *w = new_world("modern");
     struct link l;
     char id[64];
@@ -229,9 +230,9 @@ static void test_resumes(void **state)
     expect(&p.ann, ""); /* he never went */
     come_back(&p.bob, p.w, "bob", p.id, "2");
     expect_resumed(&p.bob, p.id, "2",
-                   SAID(BOB1, "not got")
-                   "<iq from=\"example.org\" type=\"result\" to=\"" BOB1 "\" id=\"p\"/>"
-                   SAID(BOB1, "away") SAID("bob@example.org", "to the account") ASKS);
+                   SAID(BOB1, "not got") "<iq from=\"example.org\" type=\"result\" to=\"" BOB1
+                                         "\" id=\"p\"/>" SAID(BOB1, "away")
+                                             SAID("bob@example.org", "to the account") ASKS);
     assert_null(p.w->waiting);
     feed(&p.bob, A("5") R);
     expect(&p.bob, TELLS("2"));
@@ -327,8 +328,8 @@ static void test_time_is_over(void **state)
     expect(&p.ann, "");
     assert_int_equal(server_tick(p.ann.s, p.ann.now_us), 0);
     expect(&p.ann, "<presence from=\"" BOB1 "\" to=\"ann@example.org\" type=\"unavailable\"/>"
-                   "<iq type=\"error\" from=\"" BOB1 "\" to=\"" ANN1 "\" id=\"v\">"
-                   STANZA_ERROR("cancel", "service-unavailable"));
+                   "<iq type=\"error\" from=\"" BOB1 "\" to=\"" ANN1
+                   "\" id=\"v\">" STANZA_ERROR("cancel", "service-unavailable"));
     assert_int_equal(server_due_us(p.ann.s), -1);
     p.bob.now_us = p.ann.now_us;
     log_in(&p.bob, p.w, "bob");
@@ -361,8 +362,8 @@ static void test_goes_to_another(void **state)
     got(&two);
     two.now_us = 301 * (int64_t)SECOND_US;
     assert_int_equal(server_tick(two.s, two.now_us), 0);
-    expect(&two, "<presence from=\"" BOB1 "\" to=\"bob@example.org\" type=\"unavailable\"/>"
-                 SAID(BOB1, "away"));
+    expect(&two, "<presence from=\"" BOB1
+                 "\" to=\"bob@example.org\" type=\"unavailable\"/>" SAID(BOB1, "away"));
     p.bob = two;
     part(&p);
 }
