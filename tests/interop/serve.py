@@ -5,7 +5,8 @@ and in again.
 
 Each client of CLIENTS in each profile, certificates checked: roster, presence of the contact, a
 message to it and its answer, a ping, the vCard read, changed and read again, logout; then all of it
-again, and the vCard must be the changed one. None logs in where it is to trust another CA.
+again, and the vCard must be the changed one. Each logs in with direct TLS, too, and none where it
+is to trust another CA.
 
 What was said must be what tests/interop/golden/ says of the client and the profile, but for ids and
 times; that was written with one version of the client, with another it is not compared. --update
@@ -39,7 +40,7 @@ CLIENT_S = 40 * SLOW
 CLIENTS = ("slixmpp", "gloox", "strophe", "xmppjs", "aioxmpp", "profanity")
 QUICK = ("slixmpp", "gloox")
 # What these do only when they are asked to, and with the modern profile can.
-OPTIONS = {"slixmpp": ("sm",)}
+OPTIONS = {"slixmpp": ("sm",), "gloox": ("zlib",)}
 RESUME = ("xmppjs",)  # slixmpp and aioxmpp: served_streams.py
 
 
@@ -195,6 +196,17 @@ def resumption_of(client):
     return test
 
 
+def direct_tls_of(client):
+    """TLS from the first byte (XEP-0368); gloox and @xmpp/client name no domain there."""
+    async def test(world):
+        if not world.version(client):
+            return suite.SKIPPED
+        await world.log_in(world.profiles["modern"], client, "direct-tls")
+        return None
+    test.__name__ = f"{client}, direct TLS, modern"
+    return test
+
+
 def distrust_of(client):
     """Certificates are checked: with another CA it does not log in."""
     async def test(world):
@@ -230,6 +242,7 @@ def main(words=None):
         tests = [test_of(client, profile) for client in clients for profile in world.profiles]
         tests += [distrust_of(client) for client in clients]
         if "modern" in world.profiles:
+            tests += [direct_tls_of(client) for client in clients]
             tests += [resumption_of(client) for client in RESUME if client in clients]
         return [t for t in tests if all(word in t.__name__ for word in arguments.words)]
     return suite.run("serve", lambda folder: World(folder, arguments), tests_of,
