@@ -45,13 +45,11 @@ OK, SKIPPED = "ok", "skipped"
 # Why a test cannot pass, or is not run, by `LIBRARY FILE.TEST PROFILE`; the first that fits.
 ROOMS = "needs rooms (XEP-0045), a component besides the server"
 UPLOAD = "needs HTTP upload (XEP-0363), a component and a web server"
-NO_CAPS = "the documented server asks no client what it can (XEP-0115), so PEP notifies nobody"
 EXPLAINED = {
     "slixmpp test_mam.*": "the embedded server keeps no archive of messages (XEP-0313)",
     "slixmpp test_moderate.*": ROOMS,
     "slixmpp test_muc.*": ROOMS,
     "slixmpp test_httpupload.*": UPLOAD,
-    "slixmpp test_user_avatar.test_set_avatar documented": NO_CAPS,
     "aioxmpp muc.*": ROOMS,
     "aioxmpp httpupload.*": UPLOAD,
     "aioxmpp pubsub.*": "needs nodes at the server or a component (XEP-0060); PEP will not do",
@@ -61,8 +59,6 @@ EXPLAINED = {
     "aioxmpp blocking.* documented": "the documented server does not say that it blocks (XEP-0191)",
     "aioxmpp pep.test_publish_* documented": "the documented server does not say that it takes"
                                              " publish-options (XEP-0060 section 7.1.5)",
-    "aioxmpp avatar.test_on_metadata_changed documented": NO_CAPS,
-    "aioxmpp pep.test_* documented": NO_CAPS,
     "aioxmpp basic.test_handle_*": "the test leaves itself out where there is stream management",
 }
 NOT_RUN = ("test_muc", "test_moderate", "test_httpupload")  # of slixmpp: they do not look first
