@@ -127,9 +127,10 @@ $(foreach v,$(VARIANTS),$(eval $(call variant,$(v))))
 RELEASE_TESTS := tests/headers tests/docs $(UNIT:%=build/release/%) $(FUZZ:%=build/release/%) \
                  $(E2E:%=build/release/%) $(INTEROP) tests/bench/instructions
 ASAN_TESTS    := $(UNIT:%=build/asan/%) $(FUZZ:%=build/asan/%) $(E2E:%=build/asan/%)
-# The peers of the end-to-end tests need no watching here, the program does; the embedded server and
-# how connections come to it are one thread's.
-TSAN_TESTS    := $(UNIT:%=build/tsan/%) \
+# The peers of the end-to-end tests need no watching here, the program does; what is one thread's by
+# itself (the embedded server, replaying, pure functions) has nothing to show.
+TSAN_TESTS    := $(patsubst %,build/tsan/%,$(filter-out %/test_server %/test_server_% %/test_profile \
+    %/test_fault %/test_replay% %/test_gate% %/test_sasl %/test_scan %/test_features,$(UNIT))) \
     $(filter %/prosody_slixmpp.py %/matrix_quick.py %/bridge.py,$(INTEROP)) \
     $(patsubst %,build/release/%,$(filter %/test_trace %/test_load %/test_kill \
     %/test_workers,$(E2E)))
