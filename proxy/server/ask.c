@@ -191,6 +191,22 @@ struct buf *ask_begin(struct ask *q)
     return before;
 }
 
+struct buf *ask_begin_push(struct ask *q, const struct client *to)
+{
+    struct buf *before = ask_begin(q);
+    char id[RANDOM_SIZE] = "";
+
+    if (!q->err)
+        q->err = client_random(id);
+    ask_put(q, "<iq type=\"set\" id=\"");
+    ask_put(q, id);
+    ask_put(q, "\" to=\"");
+    if (!q->err)
+        q->err = client_put_jid(to, q->text);
+    ask_put(q, "\">");
+    return before;
+}
+
 void ask_send(struct ask *q, struct client *to)
 {
     if (!q->err)

@@ -80,6 +80,8 @@ const char *ask_attr(const struct ask *q, const char *name);
 /* A stanza for somebody else: begun with begin, written by the functions above, sent by send as often
  * as there are receivers, then ended. Not nested. */
 struct buf *ask_begin(struct ask *q);
+/* The same of a push to `to`, an iq with an id of its own: its beginning up to the `>`. */
+struct buf *ask_begin_push(struct ask *q, const struct client *to);
 void ask_send(struct ask *q, struct client *to);
 void ask_end(struct ask *q, struct buf *before);
 

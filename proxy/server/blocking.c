@@ -61,20 +61,15 @@ static int for_items(struct ask *q, bool (*each)(struct privacy *p, const char *
 /* What was asked is told to all clients that have asked for the list. */
 static void push(struct ask *q, const char *name)
 {
-    char id[RANDOM_SIZE], jid[JID_MAX + 1];
+    char jid[JID_MAX + 1];
 
     for (struct client *c = q->c->user->clients; c; c = c->next) {
         struct buf *before;
 
-        if (!c->wants_blocks || client_random(id))
+        if (!c->wants_blocks)
             continue;
-        before = ask_begin(q);
-        ask_put(q, "<iq type=\"set\" id=\"");
-        ask_put(q, id);
-        ask_put(q, "\" to=\"");
-        if (!q->err)
-            q->err = client_put_jid(c, q->text);
-        ask_put(q, "\"><");
+        before = ask_begin_push(q, c);
+        ask_put(q, "<");
         ask_put(q, name);
         ask_put(q, " xmlns=\"" NS_BLOCKING "\">");
         for (unsigned i = 0; i < q->it->nodes; i++)

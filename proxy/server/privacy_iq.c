@@ -112,20 +112,10 @@ static bool has_groups(const struct roster *r, const struct item *list)
 /* All of the account's clients are told that it has changed. */
 static void push(struct ask *q, const char *name)
 {
-    char id[RANDOM_SIZE];
-
     for (struct client *c = q->c->user->clients; c; c = c->next) {
-        struct buf *before;
+        struct buf *before = ask_begin_push(q, c);
 
-        if (client_random(id))
-            continue;
-        before = ask_begin(q);
-        ask_put(q, "<iq type=\"set\" id=\"");
-        ask_put(q, id);
-        ask_put(q, "\" to=\"");
-        if (!q->err)
-            q->err = client_put_jid(c, q->text);
-        ask_put(q, "\"><query xmlns=\"" NS_PRIVACY "\"><list name=\"");
+        ask_put(q, "<query xmlns=\"" NS_PRIVACY "\"><list name=\"");
         ask_put_text(q, name);
         ask_put(q, "\"/></query></iq>");
         ask_send(q, c);

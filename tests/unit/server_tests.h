@@ -201,6 +201,26 @@ static inline void open_as(struct link *l, struct world *w, const char *name, co
         fail_msg("no %s in %s", xml, l->got.p);
 }
 
+/* `text` with each id="UUID" of a push as id="", so that it can be compared. */
+static inline const char *without_ids(const char *text)
+{
+    static char out[16384];
+    const char *p = text;
+    size_t n = 0;
+
+    while (*p && n < sizeof out - 1) {
+        if (strncmp(p, "id=\"", 4) == 0 && strcspn(p + 4, "\"") == 36) {
+            memcpy(out + n, "id=\"", 4);
+            n += 4;
+            p += 40;
+        } else {
+            out[n++] = *p++;
+        }
+    }
+    out[n] = '\0';
+    return out;
+}
+
 /* Every stream the server sent is well-formed as far as it goes. */
 static inline void assert_well_formed(const char *p, size_t n)
 {

@@ -43,26 +43,6 @@
 
 /* ---- connections ---- */
 
-/* `text` with each id="UUID" of a push as id="", so that it can be compared. */
-static const char *without_ids(const char *text)
-{
-    static char out[16384];
-    const char *p = text;
-    size_t n = 0;
-
-    while (*p && n < sizeof out - 1) {
-        if (strncmp(p, "id=\"", 4) == 0 && strcspn(p + 4, "\"") == 36) {
-            memcpy(out + n, "id=\"", 4);
-            n += 4;
-            p += 40;
-        } else {
-            out[n++] = *p++;
-        }
-    }
-    out[n] = '\0';
-    return out;
-}
-
 struct scene {
     struct world *w;
     struct link ann, two, bob; /* two: Ann's second client */
