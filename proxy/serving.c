@@ -60,6 +60,18 @@ static int check_mechanisms(const struct command *c, const struct world *w)
     return 0;
 }
 
+/* 2 where the profile knows no way to log in. */
+static int check_way_in(const struct command *c, const struct world *w)
+{
+    const struct profile *p = w->profile;
+    bool shown = profile_has(p, FEATURE_MECHANISMS) || profile_has(p, FEATURE_SASL2);
+
+    if (w->script || (shown && p->mechanism[0]) || profile_has(p, FEATURE_IQ_AUTH))
+        return check_mechanisms(c, w);
+    return usage_error(c, "with this profile nobody can log in; give it mechanisms, such as `mechanisms = "
+                          "PLAIN`, and name `mechanisms` in its features");
+}
+
 int serving_begin(const struct command *c, struct capture_options *o)
 {
     struct serving_options *s = &o->serving;
@@ -92,7 +104,7 @@ int serving_begin(const struct command *c, struct capture_options *o)
              o->proxy.world->domain);
     if (s->modern)
         profile_add(p, FEATURE_SASL2);
-    return err ? failed(c, &e) : check_mechanisms(c, o->proxy.world);
+    return err ? failed(c, &e) : check_way_in(c, o->proxy.world);
 }
 
 void serving_end(struct capture_options *o)
