@@ -427,7 +427,7 @@ static void tell_missed(const struct session *s)
     for (unsigned i = 0; i < f->faults; i++)
         if (!f->seen[i] || f->seen[i] < f->fault[i].nth)
             message(LEVEL_INFO, PAIRS("session", s->id, "phase", f->fault[i].label),
-                    "a fault asked for found nothing to act on: --fault %s: %u such items came",
+                    "a fault asked for found nothing to act on: --fault %s; such items that came: %u",
                     f->fault[i].text, f->seen[i]);
 }
 
