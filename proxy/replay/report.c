@@ -246,7 +246,7 @@ static void write_features(struct writing *w, enum plan_stage stage)
 static void write_login(struct writing *w)
 {
     const struct plan *p = w->plan;
-    const char *mechanism = *p->mechanism ? p->mechanism : "none";
+    const char *mechanism = *p->mechanism ? p->mechanism : "nothing";
     struct entry e = {.what = "login", .name = "the login"};
     struct buf words;
 

@@ -271,6 +271,11 @@ static const struct row rows[] = {
      "no-such-session",
      {"xmpptap list", "list"},
      1},
+    {"list of what is not there",
+     {"list", "-d", "%A", "x.jsonl.gz"},
+     "no file or folder x.jsonl.gz",
+     {"xmpptap show SESSION"},
+     1},
     {"show of what is no archive", {"show", "%F"}, "%F", {"archive", ".jsonl.gz", "list"}, 1},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
