@@ -222,14 +222,6 @@ static struct sasl *login_of(struct meaning *m, enum dir dir, bool sent)
     return server && (sent || *m->bridged.mechanism) ? &m->bridged : &m->sasl;
 }
 
-/* Is it the item itself, sent later (`--fault ...=delay`) and for no second reason edited? Then nobody
- * says it anew. */
-static bool was_received(const struct event_edit *edit)
-{
-    return strncmp(edit->reason, EVENT_EDIT_FAULT, strlen(EVENT_EDIT_FAULT)) == 0 &&
-           strstr(edit->reason, "=delay:") && !strchr(edit->reason, ';');
-}
-
 /* STARTTLS and SASL that the proxy says itself: answers are those to it. */
 static void pair_sent(struct meaning *m, const struct item *it, enum dir dir, uint64_t n,
                       int64_t now_us)
@@ -255,7 +247,7 @@ void meaning_sent(struct meaning *m, const struct item *it, uint64_t n, int64_t 
     fact_init(&notes->remarks);
     if (it) {
         describe_item(it, &notes->facts);
-        if (!was_received(edit)) {
+        if (!event_delayed(edit)) { /* else nobody says it anew */
             pair_sent(m, it, ev->dir, n, now_us);
             sasl_item(login_of(m, ev->dir, true), it, ev->dir, &notes->facts,
                       m->redact ? &m->secrets : NULL);

@@ -345,7 +345,8 @@ static const char *faulted(struct story *s, const struct event *ev)
                  words);
         story_set(s, "fault", all);
     }
-    if (s->login_n && ev->u.edit.of == s->login_n && !memmem(words, n, "=delay:", 7)) {
+    if (s->login_n && ev->u.edit.of == s->login_n &&
+        (!ev->u.edit.sent_len || !memmem(words, n, "=delay:", 7))) {
         forget(s, "bound");
         s->login_us = 0;
         s->login_n = 0;

@@ -40,6 +40,13 @@ const char *event_fact(const struct event *ev, const char *name)
     return NULL;
 }
 
+bool event_delayed(const struct event_edit *edit)
+{
+    return edit->sent_len > 0 &&
+           strncmp(edit->reason, EVENT_EDIT_FAULT, strlen(EVENT_EDIT_FAULT)) == 0 &&
+           strstr(edit->reason, "=delay:") && !strchr(edit->reason, ';');
+}
+
 int64_t event_now_us(void)
 {
     struct timespec ts;

@@ -172,6 +172,9 @@ int64_t event_now_us(void);
 /* The value of the fact with this name, NULL if there is none. Borrowed like the event. */
 const char *event_fact(const struct event *ev, const char *name);
 
+/* Is what was sent the item itself, later (`--fault ...=delay`), and for no second reason edited? */
+bool event_delayed(const struct event_edit *edit);
+
 /* "c2s", "s2c". "client", "server", "proxy". "session", "tls", ... Borrowed for ever. */
 const char *dir_name(enum dir dir);
 const char *side_name(enum side side);

@@ -83,9 +83,10 @@ static void put_edit(struct text *x, const struct event *ev, bool verbose)
     if (edit->of)
         text_put(x, " #%" PRIu64, edit->of);
     put_detail(x, edit->reason);
-    text_put(x, "; %zu bytes sent instead", edit->sent_len);
+    text_put(x, "; %zu bytes sent %s", edit->sent_len,
+             event_delayed(edit) ? "on as they were" : "instead");
     text_end(x);
-    if (!verbose)
+    if (!verbose || event_delayed(edit))
         return;
     put_facts(x, ev);
     text_bytes(x, edit->sent, edit->sent_len);

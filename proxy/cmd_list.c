@@ -239,6 +239,12 @@ static int run(int argc, char **argv, const struct command *c)
     status = options_parse(c, argc, argv, &o, &rest);
     if (status != OPTIONS_OK)
         return status;
+    for (int i = rest; i < argc; i++)
+        if (!reading_is_path(argv[i])) {
+            fprintf(stderr, "xmpptap: there is no file or folder %s; list without it shows the store's "
+                            "sessions, and `xmpptap show SESSION` one\n", argv[i]);
+            return 1;
+        }
     store_init(&st);
     st.stories = true;
     status = reading_open(&st, &o.reading, argc - rest, argv + rest);

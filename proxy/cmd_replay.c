@@ -56,6 +56,10 @@ static int read_plan(struct plan *p, const struct replay_options *o, char *arg)
     s = reading_one(&st, &o->reading, arg);
     if (s)
         err = store_read(&st, &s, 1, on_event, p, &e);
+    if (s && !err && !s->ended)
+        message(LEVEL_WARN, PAIRS("session", s->id),
+                "this session was cut off: it is played as far as it was recorded, and what came "
+                "behind that differs");
     if (err)
         fprintf(stderr, "xmpptap: %s\n", *e.detail ? e.detail : error_text((enum error_code)err));
     store_free(&st);

@@ -108,10 +108,16 @@ static int no_phase(struct error *e, const char *text, const char *phase)
 {
     struct near near = {0};
     const struct label *l;
-    char words[200];
+    char words[200], group[20];
+    bool none;
 
+    snprintf(group, sizeof group, "%.*s", (int)strcspn(phase, ".") + 1, phase);
     for (size_t i = 0; (l = label_at(i)) != NULL; i++)
         near_add(&near, phase, label_id(l));
+    none = near.n == 0 && strchr(group, '.');
+    for (size_t i = 0; none && (l = label_at(i)) != NULL; i++)
+        if (strncmp(label_id(l), group, strlen(group)) == 0)
+            near_add(&near, group, label_id(l)); /* of what has its first word, the shortest */
     return error_set(e, ERR_USAGE, "--fault %.60s: there is no phase \"%.60s\"%s docs/labels.md "
                      "lists them all", text, phase, near_words(&near, words, sizeof words));
 }

@@ -22,6 +22,7 @@ struct faulting_way {
     struct session *session;
     enum dir dir;
     const struct fault *note;   /* what is done to what goes on next, or NULL */
+    size_t delayed;             /* bytes of the item that waits */
     const struct fault *silent; /* nothing goes on any more, or NULL */
     const struct fault *opened; /* asked for of the header, for the features behind it, */
     const char *opens;          /* which have its label; NULL: none was asked */
@@ -165,9 +166,10 @@ static void on_timer(uv_timer_t *timer)
     session_flush(s);
 }
 
-static enum gate_deed delay(struct faulting_way *w, const struct fault *x)
+static enum gate_deed delay(struct faulting_way *w, const struct fault *x, size_t n)
 {
     w->note = x;
+    w->delayed = n;
     uv_timer_start(&w->timer, on_timer, x->ms, 0);
     return GATE_WAIT;
 }
@@ -275,7 +277,7 @@ static enum gate_deed on_watch(void *arg, enum dir dir, enum scan_what what, con
     if (!asked_features(dir, it) || !w->told)
         tell(s, dir, x);
     if (x->action == FAULT_DELAY)
-        return delay(w, x);
+        return delay(w, x, n);
     if (x->action == FAULT_SILENT)
         w->silent = x;
     if (x->action != FAULT_MALFORMED)
@@ -350,6 +352,20 @@ static void on_aside(void *arg, enum dir dir, const struct error *e)
 
 /* ---- the interface ---- */
 
+void faulting_rest(struct session *s, enum dir dir, const char *p, size_t n, const char *words)
+{
+    struct faulting_way *w = s->faulting ? &s->faulting->way[dir] : NULL;
+    const struct fault *x = w && w->note && w->note->action == FAULT_DELAY ? w->note : NULL;
+    size_t first = x && w->delayed < n ? w->delayed : n;
+    char why[REASON_MAX];
+
+    if (x)
+        words = reason(x, words, why);
+    session_edit(s, dir, p, first, "", 0, words);
+    if (n > first)
+        session_edit(s, dir, p + first, n - first, "", 0, words);
+}
+
 void faulting_mark(struct session *s, const struct mark *m)
 {
     struct faulting *f = s->faulting;
@@ -411,7 +427,7 @@ static void tell_missed(const struct session *s)
     for (unsigned i = 0; i < f->faults; i++)
         if (!f->seen[i] || f->seen[i] < f->fault[i].nth)
             message(LEVEL_INFO, PAIRS("session", s->id, "phase", f->fault[i].label),
-                    "a fault asked for found nothing to act on: --fault %s: %u such items came",
+                    "a fault asked for found nothing to act on: --fault %s; such items that came: %u",
                     f->fault[i].text, f->seen[i]);
 }
 

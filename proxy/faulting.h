@@ -21,6 +21,10 @@ int faulting_begin(struct session *s) MUST_CHECK;
 void faulting_close(struct session *s);
 void faulting_free(struct session *s);
 
+/* `n` bytes wait in `dir` when the session ends: they are recorded, and that they are not sent on, for
+ * `words` and the delay that was asked for. The item that was delayed has an edit of its own. */
+void faulting_rest(struct session *s, enum dir dir, const char *p, size_t n, const char *words);
+
 /* A mark of the session. Only where it is faulting. */
 void faulting_mark(struct session *s, const struct mark *m);
 

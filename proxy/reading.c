@@ -83,7 +83,9 @@ static int pick(const struct store *st, int n, char **args, const char *store,
             continue;
         list[k] = store_find(st, args[i]);
         if (!list[k++]) {
-            fprintf(stderr, "xmpptap: no session %s in %s; `xmpptap list` shows which there are\n",
+            fprintf(stderr,
+                    "xmpptap: there is no file %s, and no session of that name in %s; `xmpptap "
+                    "list` shows which there are\n",
                     args[i], store);
             return 1;
         }
@@ -111,7 +113,7 @@ int reading_select(struct store *st, const struct reading_options *o, int n, cha
     status = pick(st, n, args, reading_store(o, dir, sizeof dir), *list, count);
     if (status || *count)
         return status;
-    fputs(n ? "xmpptap: no whole record there\n"
+    fputs(n ? "xmpptap: no whole record there; an archive is NAME.jsonl.gz, or a folder of them\n"
             : "xmpptap: no sessions there yet; `xmpptap demo` makes one\n",
           stderr);
     return n ? 0 : 1;

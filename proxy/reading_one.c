@@ -47,7 +47,8 @@ static char *part(char *arg, const char **session)
 }
 
 /* By its id, or by a beginning that no other has. NULL with that said. */
-static struct store_session *find(const struct store *st, const char *id, const char *where)
+static struct store_session *find(const struct store *st, const char *id, const char *where,
+                                  bool file)
 {
     struct store_session *s = store_find(st, id);
     size_t n = 0;
@@ -62,7 +63,10 @@ static struct store_session *find(const struct store *st, const char *id, const 
     if (n == 1)
         return s;
     say(n ? "more than one session begins with %s in %s; give more of its id"
-          : "no session %s in %s; `xmpptap list` shows which there are",
+        : file
+            ? "no session %s in %s; `xmpptap list FILE` shows which there are"
+            : "there is no file %s, and no session of that name in %s; `xmpptap list` shows which "
+              "there are",
         id, where);
     return NULL;
 }
@@ -77,9 +81,10 @@ struct store_session *reading_one(struct store *st, const struct reading_options
     if (reading_open(st, o, 1, args))
         return NULL;
     if (session)
-        return find(st, session, file ? file : reading_store(o, dir, sizeof dir));
+        return find(st, session, file ? file : reading_store(o, dir, sizeof dir), file);
     if (!st->sessions) {
-        say("no whole record in %s%s", file, "");
+        say("no whole record in %s%s; give an archive, NAME.jsonl.gz, or a folder of them", file,
+            "");
         return NULL;
     }
     s = &st->session[st->sessions - 1];

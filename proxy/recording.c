@@ -174,20 +174,19 @@ const struct gate_user recording_gate = {
 
 void recording_rest(struct session *s)
 {
+    static const char words[] = "not sent on: the session ended first";
     struct buf *proceed = &s->gate.proceed;
 
     entry_rest(s);
     if (proceed->len)
-        session_edit(s, DIR_S2C, proceed->p, proceed->len, "", 0,
-                     "not sent on: the session ended first");
+        faulting_rest(s, DIR_S2C, proceed->p, proceed->len, words);
     buf_free(proceed);
     for (int i = 0; i < 2; i++) {
         size_t n;
         const char *p = gate_waiting(&s->gate, (enum dir)i, &n);
 
         if (n)
-            session_edit(s, (enum dir)i, p, n, "", 0,
-                         "not sent on: the session ended first");
+            faulting_rest(s, (enum dir)i, p, n, words);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../logs/message.h"
+#include "entry.h"
 #include "served.h"
 #include "server/accounts.h"
 #include "server/script.h"
@@ -60,6 +61,24 @@ static int check_mechanisms(const struct command *c, const struct world *w)
     return 0;
 }
 
+/* 2 where nobody can log in. */
+static int check_way_in(const struct command *c, const struct capture_options *o)
+{
+    const struct world *w = o->proxy.world;
+    const struct profile *p = w->profile;
+    bool shown = profile_has(p, FEATURE_MECHANISMS) || profile_has(p, FEATURE_SASL2);
+
+    if (p->starttls_required && o->proxy.client_tls == CLIENT_TLS_OFF)
+        message(LEVEL_WARN, NULL,
+                "this server requires TLS and --client-tls off keeps STARTTLS from clients: only those "
+                "with direct TLS can log in; leave it out, or give a profile with `starttls = "
+                "optional`");
+    if (w->script || (shown && p->mechanism[0]) || profile_has(p, FEATURE_IQ_AUTH))
+        return check_mechanisms(c, w);
+    return usage_error(c, "with this profile nobody can log in; give it mechanisms, such as `mechanisms = "
+                          "PLAIN`, and name `mechanisms` in its features");
+}
+
 int serving_begin(const struct command *c, struct capture_options *o)
 {
     struct serving_options *s = &o->serving;
@@ -92,7 +111,7 @@ int serving_begin(const struct command *c, struct capture_options *o)
              o->proxy.world->domain);
     if (s->modern)
         profile_add(p, FEATURE_SASL2);
-    return err ? failed(c, &e) : check_mechanisms(c, o->proxy.world);
+    return err ? failed(c, &e) : check_way_in(c, o);
 }
 
 void serving_end(struct capture_options *o)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../../decoder/reader.h"
 #include "login.h"
@@ -29,6 +30,8 @@ static const struct {
 struct loading {
     struct profile *p;
     struct reader *reader; /* every piece of XML is read once */
+    struct part *part;
+    struct privacy tried; /* its lists */
 };
 
 static int no_memory(struct error *e)
@@ -208,6 +211,24 @@ static int take_vcard(struct loading *l, char *value, struct error *e)
     return take_xml(l, &l->p->vcard, value, e);
 }
 
+/* `xml`: <list/>s. ERR_USAGE: one of them is none. */
+static int put_lists(struct privacy *to, const char *xml, struct part *part)
+{
+    const struct item *it;
+    char *all;
+    int err;
+
+    if (asprintf(&all, "<query xmlns='" NS_PRIVACY "'>%s</query>", xml) < 0)
+        return ERR_NOMEM;
+    err = part_text(part, all, &it);
+    for (unsigned i = 1; !err && i < it->nodes; i++)
+        if (it->node[i].depth == 2 &&
+            (!item_is(it, i, NS_PRIVACY, "list") || privacy_put(to, it, i)))
+            err = ERR_USAGE;
+    free(all);
+    return err;
+}
+
 static int take_privacy_list(struct loading *l, char *value, struct error *e)
 {
     char *all;
@@ -217,7 +238,18 @@ static int take_privacy_list(struct loading *l, char *value, struct error *e)
         return no_memory(e);
     err = take_xml(l, &l->p->lists, all, e);
     free(all);
+    if (!err && put_lists(&l->tried, l->p->lists, l->part))
+        err = error_set(e, ERR_USAGE, "no privacy list with items (XEP-0016): %.100s", value);
     return err;
+}
+
+static int check_list(struct loading *l, const char *file, const char *key, const char *name,
+                      struct error *e)
+{
+    if (!name || privacy_find(&l->tried, name))
+        return 0;
+    return error_set(e, ERR_USAGE, "%.100s: no privacy-list has the name of %s, %.100s", file, key,
+                     name);
 }
 
 static int take_privacy_default(struct loading *l, char *value, struct error *e)
@@ -306,25 +338,30 @@ static int take_setting(void *arg, const struct setting *s, struct error *e)
 
 static char *text_of(const char *name, struct error *e)
 {
+    char *text;
+
     for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++) {
         if (strcmp(name, built_in[i].name) == 0) {
-            char *text = strdup(built_in[i].text);
-
+            text = strdup(built_in[i].text);
             if (!text)
                 no_memory(e);
             return text;
         }
     }
-    return settings_load(name, e);
+    text = settings_load(name, e);
+    if (!text && e->code == ERR_IO && !strchr(name, '/') && access(name, F_OK) != 0)
+        error_set(e, ERR_IO, "there is no profile %.40s and no file of that name; give documented, "
+                  "modern or a file", name);
+    return text;
 }
 
 struct profile *profile_open(const char *name, struct error *e)
 {
-    struct loading l = {.p = calloc(1, sizeof *l.p), .reader = reader_new()};
+    struct loading l = {.p = calloc(1, sizeof *l.p), .reader = reader_new(), .part = part_new()};
     char *text = text_of(name, e);
     int err = text ? 0 : (int)e->code;
 
-    if (!err && (!l.p || !l.reader))
+    if (!err && (!l.p || !l.reader || !l.part))
         err = no_memory(e);
     if (!err) {
         l.p->sm_max_s = 300;
@@ -332,6 +369,12 @@ struct profile *profile_open(const char *name, struct error *e)
         buf_init(&l.p->account_info, INFO_BYTES);
         err = settings_read(text, name, take_setting, &l, e);
     }
+    if (!err)
+        err = check_list(&l, name, "privacy-default", l.p->default_list, e);
+    if (!err)
+        err = check_list(&l, name, "privacy-active", l.p->active_list, e);
+    privacy_free(&l.tried);
+    part_free(l.part);
     reader_free(l.reader);
     free(text);
     if (!err)
@@ -400,7 +443,7 @@ int profile_mechanisms(struct profile *p, char *list, struct error *e)
         if (!p->mechanism[n++])
             return no_memory(e);
     }
-    return 0;
+    return n ? 0 : error_set(e, ERR_USAGE, "give one mechanism at least, such as PLAIN");
 }
 
 void profile_add(struct profile *p, enum feature f)
@@ -478,27 +521,11 @@ static int begin_contacts(const struct profile *p, struct user *u)
     return 0;
 }
 
-static int begin_lists(const struct profile *p, struct user *u, struct part *part)
-{
-    const struct item *it;
-    char *xml;
-    int err;
-
-    if (!p->lists)
-        return 0;
-    if (asprintf(&xml, "<query xmlns='" NS_PRIVACY "'>%s</query>", p->lists) < 0)
-        return ERR_NOMEM;
-    err = part_text(part, xml, &it);
-    for (unsigned i = 1; !err && i < it->nodes; i++)
-        if (it->node[i].depth == 2 && privacy_put(&u->privacy, it, i))
-            err = ERR_USAGE;
-    free(xml);
-    return err || privacy_prefer(&u->privacy, p->default_list) ? err : ERR_NOMEM;
-}
-
 int profile_begin(const struct profile *p, struct user *u, struct part *part)
 {
     int err = begin_contacts(p, u);
 
-    return err ? err : begin_lists(p, u, part);
+    if (!err && p->lists)
+        err = put_lists(&u->privacy, p->lists, part);
+    return err || privacy_prefer(&u->privacy, p->default_list) ? err : ERR_NOMEM;
 }

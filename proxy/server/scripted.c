@@ -394,7 +394,8 @@ void scripted_ask(struct scripted *x, struct ask *q, int64_t now_us)
 
 bool scripted_takes(const struct item *it)
 {
-    static const char *const others[] = {NS_TLS, NS_SASL, NS_SASL2, NS_COMPRESS, "jabber:server"};
+    static const char *const others[] = {NS_TLS, NS_SASL, NS_SASL2, NS_COMPRESS, NS_STREAM,
+                                         "jabber:server"};
 
     if (it->stanza != ITEM_NO_STANZA)
         return false;

@@ -43,7 +43,7 @@ static int read_line(char *p, struct setting *s, struct error *e)
         return 0;
     }
     if (!end)
-        return error_set(e, ERR_USAGE, "this is no `key = value`: %.80s", p);
+        return error_set(e, ERR_USAGE, "this is no `key = value`"); /* it may be a password */
     *end = '\0';
     s->key = trim(p);
     s->value = unquote(trim(end + 1));

@@ -251,6 +251,15 @@ static int take_compress(struct server *s, const struct item *it)
     return s->compression ? 0 : ERR_NOMEM;
 }
 
+/* ---- the client gives up ---- */
+
+/* A stream error ends the stream, whoever says it (RFC 6120 §4.9.1.1). */
+static int take_error(struct server *s, const struct item *it)
+{
+    (void)it;
+    return server_finish(s, "");
+}
+
 /* ---- the table ---- */
 
 static int take_item(struct server *s, const char *p, size_t n)
@@ -274,6 +283,7 @@ static int take_item(struct server *s, const char *p, size_t n)
         {NS_SM, NULL, false, take_sm},
         {NS_CSI, NULL, false, take_csi},
         {NS_COMPRESS, "compress", false, take_compress},
+        {NS_STREAM, "error", false, take_error},
         /* clang-format on */
     };
     const struct item *it;

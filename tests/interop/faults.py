@@ -362,6 +362,28 @@ async def the_second_time(world):
     await world.done(tap)
 
 
+async def who_gives_up_is_told_why(world):
+    """The session ends in the middle of a delay: that it was asked for comes before what came of it."""
+    async def one(phase):
+        fault = f"{phase}=delay:3600000"
+        tap = await world.tap(fault, "builtin:", "--fault", fault)
+        client = world.client()
+        run = asyncio.ensure_future(attempt(client, tap.port))
+        await tap.says(f"phase={phase} [^\n]*a fault asked for")
+        client.close()
+        run.cancel()
+        world.clients.remove(client)
+        [records] = (await tap.ended(1)).values()
+        edits = [r for r in records if r["event"] == "edit"]
+        assert {(e["reason"], e["sent"]) for e in edits} == \
+            {(f"fault: {fault}; not sent on: the session ended first", "")}, edits
+        assert records[-1]["verdict"] == "fault.login", records[-1]
+        await tap.says(f"a fault asked for: --fault {fault}; the login did not get over it")
+        await world.done(tap)
+
+    await asyncio.gather(*map(one, ("features.tls", "tls.proceed", "sasl.success", "bind.result")))
+
+
 async def what_waits_keeps_its_direction_alone(world):
     """A delayed answer and what follows it come in order; what the client asks meanwhile goes on."""
     tap = await world.tap("order", "builtin:", "--fault", "roster.result=delay:300@1")
@@ -476,7 +498,8 @@ def tests_of(_):
         async def those_named(world):
             await asyncio.gather(*(cell(world, fault) for fault in sys.argv[1:]))
         return [those_named]
-    return [wrong_usage_is_told, the_second_time, what_waits_keeps_its_direction_alone,
+    return [wrong_usage_is_told, the_second_time, who_gives_up_is_told_why,
+            what_waits_keeps_its_direction_alone,
             an_end_comes_behind_what_waits, an_end_comes_behind_silence, compression_ends_faults,
             one_edit_names_both_reasons, an_error_in_scram, direct_tls, a_bridged_login,
             *(cells_of(action) for action in ACTIONS)]

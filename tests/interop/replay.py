@@ -6,6 +6,7 @@ program (default ./xmpptap).
 """
 
 import asyncio
+import gzip
 import json
 import os
 import re
@@ -202,6 +203,16 @@ async def last_of_several(world):
     assert_one_sentence(err, "several sessions, and this is the last", "FILE#SESSION", "xmpptap list")
 
 
+async def session_that_was_cut_off(world):
+    """Without its end it is played as far as it goes, and that is said."""
+    torn = world.folder / "torn.jsonl.gz"
+    records = gzip.decompress(world.kept.read_bytes()).splitlines(keepends=True)
+    torn.write_bytes(gzip.compress(b"".join(records[:-1])))
+    status, out, err = await world.replay(torn)
+    assert status == 0, (status, out)
+    assert_one_sentence(err, "was cut off", "as far as it was recorded")
+
+
 async def session_by_name(world):
     name = json.loads(os.popen(f"zcat {world.kept} | head -1").read())["session"]
     for session in f"{world.kept}#{name}", f"{world.kept}#{name[:-1]}":
@@ -247,7 +258,8 @@ async def wrong_usage(world):
 
 TESTS = (kept_session_is_the_same, redacted_session_is_the_same_but_for_what_is_redacted,
          another_account_is_the_same, server_with_less_differs, json_says_the_same,
-         stream_management_is_our_own, direct_tls_through_the_proxy, server_without_tls, session_by_name, last_of_several,
+         stream_management_is_our_own, direct_tls_through_the_proxy, server_without_tls,
+        session_by_name, last_of_several, session_that_was_cut_off,
          wrong_password, untrusted_certificate, nobody_there, wrong_usage)
 
 if __name__ == "__main__":

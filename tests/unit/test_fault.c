@@ -73,6 +73,7 @@ static void mistakes_are_told(void **state)
         {"=drop", "there is no phase \"\"; docs/labels.md lists"},
         {"rooster.result=drop", "did you mean roster.result?"},
         {"roster=drop", "did you mean roster.push, roster.error or roster.result?"},
+        {"roster.x=drop", "did you mean roster.push, roster.error or roster.result?"},
         {"xyzzy.plugh=drop", "there is no phase \"xyzzy.plugh\"; docs/labels.md lists"},
         {"roster.result=explode", "give delay:MS, drop, close, reset, error:CONDITION, malformed or silent"},
         {"roster.result=", "give delay:MS"},

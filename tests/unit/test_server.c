@@ -246,6 +246,9 @@ static const struct {
     {OPEN "<?x y?>", true, FEATURES_TLS STREAM_ERROR("restricted-xml")},
     {OPEN "<iq xmlns='jabber:server'/>", true, FEATURES_TLS STREAM_ERROR("invalid-namespace")},
     {OPEN "<foo xmlns='bar'/>", true, FEATURES_TLS STREAM_ERROR("unsupported-stanza-type")},
+    {OPEN "<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+          "</stream:error>",
+     true, FEATURES_TLS "</stream:stream>"},
     {OPEN "<message/>", true, FEATURES_TLS STREAM_ERROR("not-authorized")},
     {OPEN "<presence/>", true, FEATURES_TLS STREAM_ERROR("not-authorized")},
     {OPEN AUTH_PLAIN OPEN "<presence/>", true,

@@ -515,6 +515,9 @@ static const struct scene scenes[] = {
       {.kind = EVENT_EDIT,
        .session = "1",
        .u.edit = {.of = 1, .sent = "#a\nb", .sent_len = 4, .reason = "r"}},
+      {.kind = EVENT_EDIT,
+       .session = "1",
+       .u.edit = {.of = 1, .sent = "<a/>", .sent_len = 4, .reason = "fault: iq.other=delay:9"}},
       {.kind = EVENT_TLS, .session = "1", .u.tls = {.ok = true, .cipher = "X", .verify = "ok"}},
       {.kind = EVENT_END,
        .session = "1",
@@ -529,6 +532,7 @@ static const struct scene scenes[] = {
      "####client starts SASL\n#-- #0 1970-01-01T00:00:00.000000Z c2s 23 bytes\n"
      "<auth>[redacted]</auth>\n\n"
      "#-- edit c2s #1: r; 4 bytes sent instead\n#--| #a\n#--| b\n"
+     "#-- edit c2s #1: fault: iq.other=delay:9; 4 bytes sent on as they were\n"
      "#-- tls client: handshake done, cipher X, verification ok\n"
      "#-- end: client: closed the connection, phase bound, account a@b, after 61.005 s, "
      "c2s 5 bytes, s2c 6 bytes (4 sent on)\n"},
