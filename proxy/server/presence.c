@@ -12,7 +12,7 @@
 #include "server.h"
 #include "world.h"
 
-#define SUBSCRIPTION_BYTES (64u << 10)
+#define SUBSCRIPTION_BYTES 4096
 #define CONTACTS_US 50000 /* the profile's contacts take so long to answer */
 
 /* ---- one presence to one client ---- */
@@ -402,6 +402,8 @@ static bool carry(struct user *from, struct user *to, struct world *w, struct as
 
     buf_init(&xml, SUBSCRIPTION_BYTES);
     write_subscription(&xml, from->bare, q, to->bare, name);
+    if (!xml.len) /* too much to keep until the other is there: it goes without its words */
+        write_subscription(&xml, from->bare, NULL, to->bare, name);
     if (!buf_add(&xml, "", 1))
         take_in(to, w, from->bare, type, xml.p, &answered);
     buf_free(&xml);

@@ -145,6 +145,7 @@ static void test_subscribe(void **state)
 /* Who is not there is asked when he comes (§3.1.3), and what was agreed to before is (§3.4). */
 static void test_subscribe_later(void **state)
 {
+    static char big[6000];
     struct world *w = new_world("modern");
     struct link ann, bob;
 
@@ -157,9 +158,17 @@ static void test_subscribe_later(void **state)
     open_as(&bob, w, "bob", "one");
     feed(&bob, "<presence/>");
     expect(&bob, HERE(BOB1, BOB) FROM(ANN, BOB, "subscribe"));
+    snprintf(big, sizeof big, "<presence type='subscribe' to='" BOB "'><status>%05000d</status>"
+                              "</presence>", 0);
+    feed(&bob, SUB("unsubscribed", ANN));
+    got(&ann);
+    got(&bob);
+    feed(&ann, big); /* what is kept for him has a bound */
+    got(&ann);
+    expect(&bob, "<presence type=\"subscribe\" from=\"" ANN "\" to=\"" BOB "\"/>");
     feed(&bob, SUB("unsubscribed", ANN));
     expect_push(&ann, FROM(BOB, ANN, "unsubscribed")
-                PUSH(ANN1, "2", "<item subscription=\"none\" jid=\"" BOB "\"/>"));
+                PUSH(ANN1, "4", "<item subscription=\"none\" jid=\"" BOB "\"/>"));
     feed(&bob, SUB("subscribed", ANN)); /* before she asks again */
     expect(&ann, "");
     feed(&ann, SUB("subscribe", BOB));
