@@ -29,7 +29,7 @@ UNIT_SHARED := $(filter-out $(UNIT:%=%.c),$(wildcard tests/unit/*.c tests/golden
 E2E         := $(basename $(wildcard tests/e2e/test_*.c))
 E2E_SHARED  := $(filter-out $(E2E:%=%.c),$(wildcard tests/e2e/*.c))
 INTEROP     := $(patsubst %,tests/interop/%.py,prosody_slixmpp matrix_quick namespaces balancer bridge \
-               replay faults served_streams logins served_again serve_quick serve_world)
+               replay faults served_streams logins served_again serve_quick serve_world pep)
 XMPPJS      := build/interop/node_modules/@xmpp/client/package.json
 LABELS_MD   := tests/tools/labels_md
 BENCH_LOAD  := $(filter-out tests/bench/count.c,$(wildcard tests/bench/*.c))

@@ -194,11 +194,12 @@ void route_message(struct ask *q)
 
 void route_offline(struct client *c)
 {
-    struct buf *kept = &c->user->offline;
+    struct buf kept = c->user->offline; /* what is sent may come back to be kept */
 
-    for (size_t at = 0; at < kept->len; at += strlen(kept->p + at) + 1)
-        client_send(c, kept->p + at, strlen(kept->p + at));
-    buf_free(kept);
+    buf_init(&c->user->offline, kept.max);
+    for (size_t at = 0; at < kept.len; at += strlen(kept.p + at) + 1)
+        client_send(c, kept.p + at, strlen(kept.p + at));
+    buf_free(&kept);
 }
 
 /* ---- what a client did not get (XEP-0198 §5) ---- */

@@ -5,6 +5,7 @@ $XMPPTAP names the program (default ./xmpptap).
 """
 
 import asyncio
+import importlib.util
 import pathlib
 import re
 import sys
@@ -92,6 +93,8 @@ async def slixmpp_resumes_and_gets_what_came_meanwhile(world):
 
 
 async def aioxmpp_resumes(world):
+    if not importlib.util.find_spec("aioxmpp"):
+        return SKIPPED
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-B", CLIENTS / "aioxmpp_client.py", f"{BOB}/one", PASSWORD, "127.0.0.1",
         str(world.tap.port), world.tap.ca(), "resume", stdout=asyncio.subprocess.PIPE)
